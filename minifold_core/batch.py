@@ -1,0 +1,151 @@
+"""The data that flows through a model: batches of proteins, and the truth losses compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from minifold_core.geometry.frames import ca_rotations
+from minifold_core.residues import MASK, PAD, encode
+from minifold_core.units import MODEL_UNIT
+
+
+@dataclass(frozen=True)
+class ProteinBatch:
+    """A padded batch of chains; coordinates in ångström, zero where unknown.
+
+    Attributes:
+        tokens: [B, L] residue ids, PAD beyond a chain's end.
+        residue_index: [B, L] position along the chain; it jumps where residues are missing.
+        backbone: [B, L, 4, 3] N, Cα, C, O.
+        backbone_mask: [B, L, 4] which of those atoms are known.
+        names: B chain names.
+    """
+
+    tokens: Tensor
+    residue_index: Tensor
+    backbone: Tensor
+    backbone_mask: Tensor
+    names: tuple[str, ...]
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, L] True where there is a residue."""
+        return self.tokens.ne(PAD)
+
+    @property
+    def ca(self) -> Tensor:
+        """[B, L, 3] Cα coordinates in ångström."""
+        return self.backbone[:, :, 1]
+
+    @property
+    def ca_mask(self) -> Tensor:
+        """[B, L] True where the Cα is known."""
+        return self.backbone_mask[:, :, 1]
+
+    def __len__(self) -> int:
+        return self.tokens.shape[0]
+
+    def to(self, device: torch.device | str) -> ProteinBatch:
+        """The same batch on another device."""
+        moved = {
+            f.name: value.to(device)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)
+
+    def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:
+        """Replace residues by MASK in the proteins where ``drop`` [B] is True (default: all).
+
+        PAD stays PAD, so that every attention mask remains as it was: PAD as the null token would
+        leave a protein without any residue to attend to.
+        """
+        chosen = self.mask if drop is None else self.mask & drop[:, None]
+        return replace(self, tokens=self.tokens.masked_fill(chosen, MASK))
+
+    @classmethod
+    def from_sequences(
+        cls, sequences: Sequence[str], names: Sequence[str] | None = None
+    ) -> ProteinBatch:
+        """A batch without coordinates, from one-letter sequences.
+
+        Raises:
+            RequestError: a sequence holds a character that is no residue letter.
+        """
+        rows = [torch.tensor(encode(sequence), dtype=torch.long) for sequence in sequences]
+        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+        b, length = tokens.shape
+        return cls(
+            tokens=tokens,
+            residue_index=torch.arange(length).expand(b, length),
+            backbone=torch.zeros(b, length, 4, 3),
+            backbone_mask=torch.zeros(b, length, 4, dtype=torch.bool),
+            names=tuple(names or (f"sequence{i + 1}" for i in range(b))),
+        )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Native structures in model units, centred on their Cα atoms.
+
+    Attributes:
+        backbone: [B, L, 4, 3] N, Cα, C, O in model units.
+        backbone_mask: [B, L, 4].
+        residue_index: [B, L].
+        scale: [B] ångström per model unit.
+    """
+
+    backbone: Tensor
+    backbone_mask: Tensor
+    residue_index: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, batch: ProteinBatch) -> Truth:
+        """The native structures of ``batch``, divided by :data:`MODEL_UNIT`."""
+        known = batch.ca_mask[..., None].to(batch.backbone)
+        centre = (batch.ca * known).sum(1) / known.sum(1).clamp(min=1)
+        backbone = (batch.backbone - centre[:, None, None]) / MODEL_UNIT
+        return cls(
+            backbone=backbone * batch.backbone_mask[..., None],
+            backbone_mask=batch.backbone_mask,
+            residue_index=batch.residue_index,
+            scale=torch.full_like(centre[:, 0], MODEL_UNIT),
+        )
+
+    @property
+    def ca(self) -> Tensor:
+        """[B, L, 3] Cα coordinates in model units, their centre at the origin."""
+        return self.backbone[:, :, 1]
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, L] True where the Cα is known."""
+        return self.backbone_mask[:, :, 1]
+
+    @cached_property
+    def rotations(self) -> Tensor:
+        """[B, L, 3, 3] native frames, by Gram-Schmidt on consecutive Cα atoms."""
+        return ca_rotations(self.ca, self.mask)
+
+    @cached_property
+    def frame_mask(self) -> Tensor:
+        """[B, L] True where a native frame is defined: chains with at least three known Cα."""
+        return self.mask & (self.mask.sum(-1, keepdim=True) >= 3)
+
+    def bonded(self, span: int = 2) -> Tensor:
+        """[B, L-span+1] True where ``span`` consecutive residues are known and unbroken."""
+        length = self.mask.shape[1]
+        if length < span:
+            return self.mask.new_zeros(self.mask.shape[0], 0)
+        count = length - span + 1
+        good = self.mask[:, :count].clone()
+        for k in range(1, span):
+            step = self.residue_index[:, k : k + count] - self.residue_index[:, k - 1 : k - 1 + count]
+            good &= self.mask[:, k : k + count] & step.eq(1)
+        return good

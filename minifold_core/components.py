@@ -1,0 +1,75 @@
+"""What a plugin offers: components, described without importing their implementation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from minifold_core.ports import Port
+
+Kind = Literal["encoder", "pair_stack", "denoiser", "head", "loss", "process"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+SLOT_KINDS: dict[str, Kind] = {
+    "encoder": "encoder",
+    "pair_stack": "pair_stack",
+    "aux_pair_stack": "pair_stack",
+    "denoiser": "denoiser",
+}
+"""The fixed slots of a model, in the order in which data flows; ``heads.NAME`` comes after."""
+
+
+class ComponentConfig(BaseModel):
+    """Base of every component's config: frozen, and a key it does not know is an error.
+
+    Configs live in modules that import no torch, so that recipes can be checked, shown and
+    compared in milliseconds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def needs(self) -> tuple[Port, ...]:
+        """The ports that the component reads; ``forward`` receives them as keywords."""
+        return ()
+
+    def gives(self) -> tuple[Port, ...]:
+        """The ports that the component returns."""
+        return ()
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """One component on offer.
+
+    Attributes:
+        kind: which interface it implements.
+        name: the name that recipes use, unique within its kind.
+        config: ``"package.module:Class"`` of its :class:`ComponentConfig`, importable without torch.
+        implementation: ``"package.module:Class"`` of the component, imported at assembly only.
+        summary: one line for listings.
+        version: raised when the meaning or shape of its weights changes.
+    """
+
+    kind: Kind
+    name: str
+    config: str
+    implementation: str
+    summary: str
+    version: int = 1
+
+    def config_class(self) -> type[ComponentConfig]:
+        """Import and return the config class."""
+        return load(self.config)
+
+    def implementation_class(self) -> Any:
+        """Import and return the implementation (this may import torch)."""
+        return load(self.implementation)
+
+
+def load(path: str) -> Any:
+    """The object that ``"package.module:Name"`` names."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

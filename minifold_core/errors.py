@@ -1,0 +1,33 @@
+"""The errors a user can cause, each with the exit code that the command line gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MinifoldError(Exception):
+    """Something failed (exit code 1). The message says what, where and what to do."""
+
+    exit_code = 1
+
+
+class RequestError(MinifoldError):
+    """The request is wrong: an unknown name, a bad value, a missing or unreadable input (exit 2)."""
+
+    exit_code = 2
+
+
+class ProtectedError(MinifoldError):
+    """Refused, because going on would damage data or weights (exit 3)."""
+
+    exit_code = 3
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A half-sentence naming the nearest known word, or the whole choice if none is near."""
+    names = sorted(set(known))
+    near = get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(names)}" if names else "none is known"

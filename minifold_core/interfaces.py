@@ -1,0 +1,120 @@
+"""The interfaces of components. Each is abstract or final: nothing is probed with ``hasattr``.
+
+Every component is built as ``Class(config, widths)``: ``widths`` maps the name of each port that it
+needs to the size of that port's last axis. ``forward`` receives exactly the ports that
+``config.needs()`` names, as keywords, and returns a dict with exactly those that
+``config.gives()`` names.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from minifold_core.batch import Truth
+from minifold_core.components import ComponentConfig
+
+Features = dict[str, Tensor]
+"""Named tensors, the values of ports."""
+
+
+class Component(nn.Module, ABC):
+    """A part of a model with weights: what encoders, pair stacks, denoisers and heads share."""
+
+    def __init__(self, config: ComponentConfig, widths: Mapping[str, int]) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, **ports: Any) -> Features:
+        """Compute the given ports from the needed ones."""
+
+
+class Encoder(Component):
+    """Sequence to features: gives ``single`` and, if it can, ``contacts`` or ``pair``."""
+
+
+class PairStack(Component):
+    """Features of residues to features of residue pairs: gives ``pair``."""
+
+
+class Denoiser(Component):
+    """A noised state to the structure without noise: gives ``coords``, perhaps ``rotations``.
+
+    It needs ``coords_t`` in model units and reads the noise level from ``t`` or ``snr``.
+    """
+
+
+class Head(Component):
+    """A prediction made beside the coordinates, from trunk features or from the denoiser's."""
+
+
+class Loss(ABC):
+    """One term of the training objective, in model units, without weights of its own."""
+
+    def __init__(self, config: ComponentConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def __call__(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """One value per protein.
+
+        Args:
+            prediction: the ports that the loss needs, and no other.
+            truth: native structures in model units.
+
+        Returns:
+            [B] in float32 or wider; 0 for a protein in which the term has nothing to measure.
+        """
+
+
+class Process(ABC):
+    """A noising process and the steps that undo it, on coordinates in model units.
+
+    Times are integers, larger is noisier. The network always predicts the state without noise;
+    a process turns that into steps.
+    """
+
+    def __init__(self, config: ComponentConfig) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def timesteps(self) -> int:
+        """Number of noise levels: training times are 0 ... timesteps - 1."""
+
+    @abstractmethod
+    def snr(self, t: Tensor) -> Tensor:
+        """[B] signal-to-noise ratio (of variances) at times [B]."""
+
+    @abstractmethod
+    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """Noised states [B, L, 3] of centred ``x0`` [B, L, 3] at times [B]; centred, 0 off mask."""
+
+    @abstractmethod
+    def prior(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """[B, L, 3] states of pure noise for ``mask`` [B, L], centred."""
+
+    @abstractmethod
+    def trajectory(self, steps: int) -> list[int]:
+        """Descending times of a sampler with ``steps`` steps, from the noisiest.
+
+        Raises:
+            RequestError: more steps than noise levels, or fewer than one.
+        """
+
+    @abstractmethod
+    def step(
+        self,
+        x_t: Tensor,
+        x0: Tensor,
+        t: int,
+        s: int | None,
+        mask: Tensor,
+        eta: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """[B, L, 3] the state at time ``s`` < ``t``, given the predicted ``x0`` (s None: no noise)."""

@@ -1,0 +1,59 @@
+"""Ports: the named tensors that components exchange, with symbolic shapes.
+
+A component's config says what the component needs and what it gives. The assembler checks the
+ports of a whole recipe before it builds anything, so this module imports no torch.
+
+Names in use::
+
+    tokens [B,L]  mask [B,L]  residue_index [B,L]            the data, always there
+    coords_t [B,L,3]  t [B]  snr [B]  coords_prev [B,L,3]    the noised state and self-conditioning
+    single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
+    aux_pair [B,L,L,p]                                       what a pair stack in aux_pair_stack gives
+    coords [B,L,3]  rotations [B,L,3,3]                      denoisers
+    log_rg [B]  distance_logits [B,L,L,k]                    heads
+    truth.ca  truth.rotations  truth.backbone                what losses compare with
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Port:
+    """One named tensor.
+
+    Attributes:
+        name: the port's name, the keyword under which a component's ``forward`` receives it.
+        shape: symbolic shape, for people: ``"B,L,d"``.
+        width: size of the last axis. In what a component *gives* it is the actual width; in what
+            it *needs*, ``None`` accepts any width (the component is built to fit) and a number
+            insists on it.
+        optional: the component does without it when nobody gives it; ``forward`` then gets None.
+    """
+
+    name: str
+    shape: str
+    width: int | None = None
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.shape}]"
+
+
+DATA_PORTS = (
+    Port("tokens", "B,L"),
+    Port("mask", "B,L"),
+    Port("residue_index", "B,L"),
+)
+STATE_PORTS = (
+    Port("coords_t", "B,L,3", width=3),
+    Port("t", "B"),
+    Port("snr", "B"),
+    Port("coords_prev", "B,L,3", width=3),
+)
+TRUTH_PORTS = (
+    Port("truth.ca", "B,L,3", width=3),
+    Port("truth.rotations", "B,L,3,3", width=3),
+    Port("truth.backbone", "B,L,4,3", width=3),
+)

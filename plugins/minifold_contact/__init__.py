@@ -1,0 +1,1 @@
+"""The contact encoder of stage 1."""

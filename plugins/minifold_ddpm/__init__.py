@@ -1,0 +1,1 @@
+"""Denoising diffusion on Cα coordinates, with DDIM steps."""

@@ -1,0 +1,1 @@
+"""Prediction heads: radius of gyration and ordinal distances."""

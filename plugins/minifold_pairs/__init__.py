@@ -1,0 +1,1 @@
+"""Pair stacks: axial attention (v12) and triangle updates (v13)."""

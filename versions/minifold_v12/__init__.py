@@ -1,0 +1,1 @@
+"""Version v12: data only, see ``recipe.toml``."""

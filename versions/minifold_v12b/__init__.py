@@ -1,0 +1,1 @@
+"""Version v12b: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v13: data only, see ``recipe.toml``."""
