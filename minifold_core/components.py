@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from minifold_core.ports import Port
+from minifold_core.recipe_tree import SLOTS
 
 Kind = Literal["encoder", "pair_stack", "denoiser", "head", "loss", "process"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SLOT_KINDS: dict[str, Kind] = {
-    "encoder": "encoder",
-    "pair_stack": "pair_stack",
-    "aux_pair_stack": "pair_stack",
-    "denoiser": "denoiser",
+    slot: "pair_stack" if slot == "aux_pair_stack" else cast(Kind, slot) for slot in SLOTS
 }
-"""The fixed slots of a model, in the order in which data flows; ``heads.NAME`` comes after."""
+"""The kind of component that fills each fixed slot."""
 
 
 class ComponentConfig(BaseModel):

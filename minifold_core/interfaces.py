@@ -23,10 +23,16 @@ Features = dict[str, Tensor]
 
 
 class Component(nn.Module, ABC):
-    """A part of a model with weights: what encoders, pair stacks, denoisers and heads share."""
+    """A part of a model with weights: what encoders, pair stacks, denoisers and heads share.
+
+    Attributes:
+        checkpointing: the trainer sets it to have activations recomputed in the backward pass; a
+            component that is cheap may ignore it.
+    """
 
     def __init__(self, config: ComponentConfig, widths: Mapping[str, int]) -> None:
         super().__init__()
+        self.checkpointing = False
 
     @abstractmethod
     def forward(self, **ports: Any) -> Features:

@@ -18,7 +18,7 @@ def at_least_fp32(x: Tensor) -> Tensor:
 
 
 def safe_norm(x: Tensor, eps: float = EPS) -> Tensor:
-    """Euclidean length over the last axis, ``sqrt(sum + eps)``: finite with its gradient at zero."""
+    """Length over the last axis, ``sqrt(sum + eps)``: finite at zero, and so is its gradient."""
     return (at_least_fp32(x).pow(2).sum(-1) + eps).sqrt()
 
 
@@ -40,7 +40,8 @@ def gram_schmidt(origin: Tensor, on_axis: Tensor, in_plane: Tensor) -> Tensor:
         [..., 3, 3] whose columns are the axes. Degenerate input (coincident or collinear points)
         falls back to an arbitrary but finite and orthonormal frame.
     """
-    v1, v2 = at_least_fp32(on_axis - origin), at_least_fp32(in_plane - origin)
+    origin = at_least_fp32(origin)
+    v1, v2 = at_least_fp32(on_axis) - origin, at_least_fp32(in_plane) - origin
     e1 = _unit(v1, v1.new_tensor([1.0, 0.0, 0.0]))
     # A fallback that is never parallel to e1: the axis on which e1 has its smallest component.
     spare = torch.nn.functional.one_hot(e1.abs().argmin(-1), 3).to(e1)
@@ -60,8 +61,8 @@ def ca_rotations(ca: Tensor, mask: Tensor) -> Tensor:
     """Frames of a Cα trace by Gram-Schmidt on consecutive triplets.
 
     The first axis points to the next Cα, the previous one lies in the plane of the first two.
-    A residue without both neighbours takes the frame of the neighbour it has; chains of fewer
-    than three residues take the identity.
+    A residue without both neighbours takes the frame of the neighbour it has; runs of fewer than
+    three residues take the identity (:func:`ca_frame_mask` tells which).
 
     Args:
         ca: [B, L, 3] in any unit.
@@ -76,16 +77,25 @@ def ca_rotations(ca: Tensor, mask: Tensor) -> Tensor:
     if length < 3:
         return eye
     inner = gram_schmidt(ca[:, 1:-1], ca[:, 2:], ca[:, :-2])
-    whole = mask[:, :-2] & mask[:, 1:-1] & mask[:, 2:]
+    own, after, before = _triplets(mask)
     # Index of the triplet whose frame each residue takes: its own, else the next, else the last.
-    own = torch.nn.functional.pad(whole, (1, 1))
-    after = torch.nn.functional.pad(whole, (0, 2))
-    before = torch.nn.functional.pad(whole, (2, 0))
     offset = torch.where(own, -1, torch.where(after, 0, -2))
     index = (torch.arange(length, device=ca.device) + offset).clamp(0, length - 3)
     taken = inner.gather(1, index[..., None, None].expand(-1, -1, 3, 3))
-    defined = mask & (own | after | before)
-    return torch.where(defined[..., None, None], taken, eye)
+    return torch.where((own | after | before)[..., None, None], taken, eye)
+
+
+def ca_frame_mask(mask: Tensor) -> Tensor:
+    """[B, L] True where :func:`ca_rotations` finds a frame: in runs of three known Cα or more."""
+    own, after, before = _triplets(mask)
+    return own | after | before
+
+
+def _triplets(mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, L] whether a residue is the middle, the first or the last of three known ones."""
+    known = torch.nn.functional.pad(mask, (2, 2))
+    whole = known[:, :-2] & known[:, 1:-1] & known[:, 2:]
+    return whole[:, 1:-1], whole[:, 2:], whole[:, :-2]
 
 
 def rotation_to_quaternion(rotation: Tensor) -> Tensor:

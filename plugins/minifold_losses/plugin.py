@@ -6,15 +6,15 @@ from minifold_core.components import ComponentSpec
 from minifold_core.hookspecs import hookimpl
 
 _LOSSES = {
-    "fape": ("FAPELoss", "frame aligned point error of Cα in the predicted frames, unclamped"),
-    "frame_rot": ("FrameRotationLoss", "1 - cos of the angle between predicted and native frames"),
-    "dist_mse": ("DistanceLoss", "squared error of all pairwise Cα distances"),
-    "bond": ("BondLoss", "squared error of consecutive Cα distances against 3.8 Å"),
-    "chirality": ("ChiralityLoss", "squared error of normalised signed volumes of Cα quartets"),
-    "angle": ("AngleLoss", "squared error of cosines of Cα bond angles"),
-    "rg": ("RgLoss", "squared error of the logarithm of the radius of gyration"),
-    "aux_dist": ("OrdinalDistanceLoss", "ordinal cross-entropy of binned Cα distances"),
-    "clash": ("ClashLoss", "squared overlap of Cα closer than 3 Å, more where contacts are likely"),
+    "fape": ("frames", "FAPE", "frame aligned point error of Cα in the predicted frames"),
+    "frame_rot": ("frames", "FrameRotation", "1 - cos of the angle between the frames"),
+    "dist_mse": ("distances", "Distance", "squared error of all pairwise Cα distances"),
+    "clash": ("distances", "Clash", "squared overlap of Cα nearer than 3 Å, more at contacts"),
+    "bond": ("local", "Bond", "squared error of consecutive Cα distances against 3.8 Å"),
+    "angle": ("local", "Angle", "squared error of cosines of Cα bond angles"),
+    "chirality": ("local", "Chirality", "squared error of signed volumes of Cα quartets"),
+    "rg": ("heads", "Rg", "squared error of the logarithm of the radius of gyration"),
+    "aux_dist": ("heads", "OrdinalDistance", "ordinal cross-entropy of binned Cα distances"),
 }
 
 
@@ -25,9 +25,9 @@ def minifold_components() -> list[ComponentSpec]:
         ComponentSpec(
             kind="loss",
             name=name,
-            config=f"minifold_losses.config:{cls}Config",
-            implementation=f"minifold_losses.losses:{cls}",
+            config=f"minifold_losses.config:{stem}Config",
+            implementation=f"minifold_losses.{module}:{stem}Loss",
             summary=summary,
         )
-        for name, (cls, summary) in _LOSSES.items()
+        for name, (module, stem, summary) in _LOSSES.items()
     ]

@@ -1,0 +1,51 @@
+"""minifold: a plugin-based model zoo for protein-structure diffusion models.
+
+What the command line does is here for Python too. Names load when they are first used, so
+``import minifold_core`` is cheap::
+
+    import minifold_core as mf
+
+    mf.list_models()
+    model = mf.assemble("v13", size="nano")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minifold_core.assembly import assemble
+    from minifold_core.batch import ProteinBatch
+    from minifold_core.catalogue import list_models
+    from minifold_core.recipe import load_recipe
+    from minifold_core.version import __version__
+    from minifold_core.weights.io import load_model
+
+__all__ = [
+    "ProteinBatch",
+    "__version__",
+    "assemble",
+    "list_models",
+    "load_model",
+    "load_recipe",
+]
+
+_HOMES = {
+    "ProteinBatch": "batch",
+    "__version__": "version",
+    "assemble": "assembly",
+    "list_models": "catalogue",
+    "load_model": "weights.io",
+    "load_recipe": "recipe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'minifold_core' has no attribute '{name}'")
+    return getattr(import_module(f"minifold_core.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

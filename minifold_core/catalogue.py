@@ -1,0 +1,92 @@
+"""What the zoo holds, for listings: versions with recipe, registry and manifest put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from minifold_core.discovery import VersionPackage, find_versions
+from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.manifest import counts
+from minifold_core.recipe_tree import FULL, SLOTS, Source, read_source
+from minifold_core.registry import STATUSES, entry, published_best
+
+
+def list_models(
+    patterns: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    status: str | None = None,
+    uses: str | None = None,
+    has_weights: bool = False,
+) -> list[dict[str, Any]]:
+    """Describe the installed versions, in natural order (v8 < v9 < v10 < v11 < v11b).
+
+    Args:
+        patterns: shell patterns that an id must match one of; none means all.
+        exclude: shell patterns of ids to leave out.
+        status: only versions of this status.
+        uses: only versions with this component in any slot.
+        has_weights: only versions with published weights.
+
+    Returns:
+        One dict per version: id, summary, status, parents, components (slot to name), parameters,
+        trainable_parameters, sizes, weights, published, plugin, distribution.
+
+    Raises:
+        RequestError: an unknown status, or a plain name among ``patterns`` that is no version.
+    """
+    if status is not None and status not in STATUSES:
+        raise RequestError(f"unknown status '{status}'; {did_you_mean(status, STATUSES)}")
+    packages = find_versions().items
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in packages):
+            raise RequestError(f"no version matches '{pattern}'; {did_you_mean(pattern, packages)}")
+    rows = [
+        describe(packages[name])
+        for name in sorted(packages, key=natural)
+        if (not patterns or any(fnmatchcase(name, p) for p in patterns))
+        and not any(fnmatchcase(name, p) for p in exclude)
+    ]
+    return [
+        row
+        for row in rows
+        if (status is None or row["status"] == status)
+        and (uses is None or uses in row["components"].values())
+        and (not has_weights or row["weights"])
+    ]
+
+
+def describe(package: VersionPackage) -> dict[str, Any]:
+    """One version as ``list-models --json`` shows it."""
+    source = read_source(package.id)
+    known = entry(package.id)
+    count = counts(package, FULL)
+    return {
+        "id": package.id,
+        "summary": known.summary,
+        "status": known.status,
+        "parents": list(source.lineage[-2:-1]),
+        "components": components_of(source),
+        "parameters": count.parameters if count else None,
+        "trainable_parameters": count.trainable if count else None,
+        "sizes": list(source.sizes),
+        "weights": known.weights,
+        "published": published_best(package),
+        "plugin": package.origin.value,
+        "distribution": f"{package.origin.distribution} {package.origin.version}",
+    }
+
+
+def components_of(source: Source) -> dict[str, str]:
+    """Slot path to component name of a merged recipe."""
+    paths = {key.removesuffix(".component") for key in source.tree if key.endswith(".component")}
+    order = {path: i for i, path in enumerate((*SLOTS, "heads", "process"))}
+    ranked = sorted(paths, key=lambda path: (order.get(path.split(".")[0], len(order)), path))
+    return {path: source.tree[f"{path}.component"].value for path in ranked}
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that orders v8 before v10 and v11 before v11b."""
+    return [(int(digits or -1), text) for digits, text in re.findall(r"(\d+)|(\D+)", name)]

@@ -1,0 +1,102 @@
+"""The ``minifold`` command: assembles the commands and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from minifold_core.cli import data, doctor, evaluate, models, sample, train
+from minifold_core.errors import MinifoldError
+
+app = typer.Typer(
+    name="minifold",
+    help="A model zoo for protein-structure diffusion: list, train, sample, evaluate, take apart.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from minifold_core.version import __version__
+
+        print(f"minifold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A model zoo for protein-structure diffusion: list, train, sample, evaluate, take apart."""
+
+
+app.command("list-models")(models.list_models)
+app.command("show")(models.show)
+app.command("train")(train.train)
+app.command("sample")(sample.sample)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.doctor)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code: 0, 1, 2, 3 or 128 + signal."""
+    debug = "--debug" in arguments or bool(os.environ.get("MINIFOLD_DEBUG"))
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except MinifoldError as error:
+        if debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return 0
+        return _fail(f"{_sentence(error.format_message())}", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(f"{type(error).__name__}: {error}; this is a fault of minifold, --debug shows where", 1)
+
+
+def main() -> NoReturn:
+    """Entry point of the ``minifold`` script."""
+    signal.signal(signal.SIGTERM, _terminated)
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"minifold: error: {message}", file=sys.stderr)
+    return code
+
+
+def _sentence(message: str) -> str:
+    return " ".join(message.split())
+
+
+if __name__ == "__main__":
+    main()

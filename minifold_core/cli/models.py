@@ -1,0 +1,147 @@
+"""``minifold list-models`` and ``minifold show``. Neither imports torch, unless a user's own
+recipe has to be built to be counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from minifold_core.cli.output import emit_json, millions, show as show_table, table
+
+if TYPE_CHECKING:
+    from minifold_core.recipe import Recipe
+
+SizeOption = Annotated[str, typer.Option("--size", help="Size of the model: full, nano, ...")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def list_models(
+    patterns: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATTERN]...", help="Ids or shell patterns such as 'v1*'.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out ids that match.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="current, archived, superseded, experimental or planned.")
+    ] = None,
+    uses: Annotated[str | None, typer.Option(help="Only versions with this component.")] = None,
+    has_weights: Annotated[bool, typer.Option("--has-weights", help="Only with published weights.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the versions of the zoo."""
+    from minifold_core.catalogue import list_models as describe_models
+
+    rows = describe_models(patterns or (), exclude or (), status, uses, has_weights)
+    if as_json:
+        emit_json(rows)
+        return
+    if not rows:
+        print("no version fits; minifold list-models lists all")
+        return
+    numbers = ("parameters", "trainable", "best")
+    listing = table("id", "status", "from", *numbers, "summary", numbers=numbers)
+    for row in rows:
+        published = row["published"]
+        listing.add_row(
+            row["id"],
+            row["status"],
+            ", ".join(row["parents"]) or "–",
+            millions(row["parameters"]),
+            millions(row["trainable_parameters"]),
+            f"{published['val_total']:.3f}" if published else "–",
+            row["summary"],
+        )
+    show_table(listing)
+    print("best: published validation total. Next: minifold show VERSION, minifold train VERSION --size nano")
+
+
+def show(
+    version: Annotated[str, typer.Argument(help="A version's id or a recipe file.")],
+    size: SizeOption = "full",
+    resolved: Annotated[bool, typer.Option("--resolved", help="Every value and where it comes from.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a version: its parts, losses and training, or every value with its origin."""
+    from minifold_core.assembly import wire
+    from minifold_core.recipe import load_recipe
+
+    recipe = load_recipe(version, size)
+    wire(recipe)
+    if as_json:
+        emit_json(_description(recipe, resolved))
+    elif resolved:
+        listing = table("key", "value", "from")
+        for key, (value, origin) in recipe.values().items():
+            listing.add_row(key, str(value), origin)
+        show_table(listing)
+    else:
+        _print_summary(recipe)
+
+
+def _description(recipe: Recipe, resolved: bool) -> dict[str, Any]:
+    counts = _counts(recipe)
+    described = {
+        "id": recipe.id,
+        "size": recipe.size,
+        "lineage": list(recipe.lineage),
+        "parameters": sum(total for total, _ in counts.values()),
+        "trainable_parameters": sum(training for _, training in counts.values()),
+        "slots": {
+            path: {"component": slot.spec.name, "frozen": slot.frozen, "parameters": counts[path][0]}
+            for path, slot in recipe.slots.items()
+        },
+        "losses": {name: term.table() for name, term in recipe.losses.items()},
+        "training": recipe.training.model_dump(mode="json"),
+        "sampling": recipe.sampling.model_dump(mode="json"),
+    }
+    if resolved:
+        described["values"] = {
+            key: {"value": value, "origin": origin} for key, (value, origin) in recipe.values().items()
+        }
+    return described
+
+
+def _print_summary(recipe: Recipe) -> None:
+    from minifold_core.registry import entry
+
+    known = entry(recipe.id)
+    counts = _counts(recipe)
+    total, training = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
+    print(f"{recipe.id} ({recipe.size}) · {known.status} · {' → '.join(recipe.lineage)}")
+    if known.summary:
+        print(known.summary)
+    print(f"{total:,} parameters, {training:,} trainable\n")
+    parts = table("slot", "component", "parameters", "what it is", numbers=("parameters",))
+    for path, slot in recipe.slots.items():
+        name = f"{slot.spec.name} (frozen)" if slot.frozen else slot.spec.name
+        parts.add_row(path, name, f"{counts[path][0]:,}", slot.spec.summary)
+    show_table(parts)
+    losses = table("loss", "weight", "what it is", numbers=("weight",))
+    for name, term in recipe.active_losses.items():
+        first, last = term.weight_at(0), term.final_weight
+        losses.add_row(name, f"{first:g}" if first == last else f"{first:g} → {last:g}", term.spec.summary)
+    show_table(losses)
+    chosen = recipe.training
+    print(
+        f"training: {chosen.epochs} epochs of batches of {chosen.batch_size} × {chosen.accumulate}, "
+        f"learning rate {chosen.learning_rate:g}"
+    )
+    print(f"every value and its origin: minifold show {recipe.id} --resolved")
+
+
+def _counts(recipe: Recipe) -> dict[str, tuple[int, int]]:
+    """Counts by slot, from the version's manifest or else by building the model without memory."""
+    from minifold_core.discovery import find_versions
+    from minifold_core.manifest import counts
+
+    package = find_versions().items.get(recipe.id)
+    known = counts(package, recipe.size) if package else None
+    if known and set(known.slots) == set(recipe.slots):
+        return {path: (pair[0], pair[1]) for path, pair in known.slots.items()}
+    import torch
+
+    from minifold_core.assembly import assemble
+
+    with torch.device("meta"):
+        return assemble(recipe).parameter_counts()

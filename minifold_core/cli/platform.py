@@ -1,0 +1,62 @@
+"""Where to compute: the --device and --precision options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minifold_core.errors import RequestError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+DeviceOption = Annotated[str, typer.Option(help=" | ".join(DEVICES))]
+PrecisionOption = Annotated[str, typer.Option(help=" | ".join(PRECISIONS))]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        RequestError: the name is unknown, or this machine has no such device.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise RequestError(f"--device {name}: {did_you_mean(name, DEVICES)}")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there[name]:
+        raise RequestError(f"--device {name}: this machine has none; use --device auto")
+    if name == "cpu":
+        _use_fast_float32()
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``fp32`` or ``bf16``; ``auto`` is bf16 on CUDA and fp32 elsewhere.
+
+    Raises:
+        RequestError: the name is unknown.
+    """
+    if name not in PRECISIONS:
+        raise RequestError(f"--precision {name}: {did_you_mean(name, PRECISIONS)}")
+    if name == "auto":
+        return "bf16" if device.type == "cuda" else "fp32"
+    return name
+
+
+def _use_fast_float32() -> None:
+    """Let oneDNN do float32 products: twice as fast as MKL on many CPUs, at full accuracy.
+
+    On a CPU with AMX the same switch would round to bfloat16, so it is left alone there.
+    """
+    import torch
+
+    if not torch.cpu._is_amx_tile_supported():
+        torch.set_float32_matmul_precision("medium")

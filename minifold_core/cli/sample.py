@@ -1,0 +1,168 @@
+"""``minifold sample``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minifold_core.cli.models import JsonOption
+from minifold_core.cli.output import emit_json
+from minifold_core.cli.platform import DeviceOption, choose_device
+from minifold_core.console import note, progress
+from minifold_core.errors import ProtectedError, RequestError, did_you_mean
+
+if TYPE_CHECKING:
+    from minifold_core.folding import Target
+    from minifold_core.recipe import Recipe, SamplingConfig
+
+FORMATS = ("pdb", "cif", "bcif")
+
+WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run or a weights file.")]
+SplitOption = Annotated[str, typer.Option(help="Which chains of the data: train, validation or test.")]
+StepsOption = Annotated[int | None, typer.Option(min=1, help="Denoising steps; default the recipe's.")]
+EtaOption = Annotated[float | None, typer.Option(help="0 deterministic ... 1 fully stochastic.")]
+GuidanceOption = Annotated[float | None, typer.Option(help="Guidance weight; 0 ignores the sequence.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the noise.")]
+
+
+def sample(
+    weights: WeightsArgument,
+    out: Annotated[Path, typer.Option(help="Directory for the structures.")],
+    sequence: Annotated[str | None, typer.Option(help="A one-letter sequence.")] = None,
+    fasta: Annotated[Path | None, typer.Option(help="A FASTA file.")] = None,
+    data: Annotated[str | None, typer.Option(help="A packed dataset, or 'demo'.")] = None,
+    split: SplitOption = "validation",
+    length: Annotated[int | None, typer.Option(min=1, help="No sequence: this many residues.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
+    steps: StepsOption = None,
+    eta: EtaOption = None,
+    guidance: GuidanceOption = None,
+    file_format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "pdb",
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Sample structures from trained weights: Cα traces in PDB, mmCIF or BinaryCIF."""
+    if file_format not in FORMATS:
+        raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
+    sources = {"--sequence": sequence, "--fasta": fasta, "--data": data, "--length": length}
+    given = [flag for flag, value in sources.items() if value is not None]
+    if len(given) != 1:
+        what = f"both {' and '.join(given)} are given" if given else "nothing to sample"
+        raise RequestError(f"{what}; give one of {', '.join(sources)}")
+    if length is not None and guidance not in (None, 0):
+        raise RequestError("--length has no sequence to guide with; leave --guidance out")
+
+    from minifold_core.weights.io import load_model
+
+    model, header = load_model(weights)
+    targets = _targets(sequence, fasta, data, split, length)
+    settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
+    if header.encoder == "random":
+        note("warning: these weights hold a random frozen encoder; the sequence is hardly seen")
+
+    from minifold_core.folding import fold, steps_of
+    from minifold_core.structures import write_structure
+
+    paths = {
+        (target.name, copy): out / f"{_stem(target.name)}{f'-{copy}' if count > 1 else ''}.{file_format}"
+        for target in targets
+        for copy in range(1, count + 1)
+    }
+    _refuse_overwriting(paths)
+    results = []
+    with progress("sampling", steps_of(targets, settings, count)) as advance:
+        chosen = choose_device(device)
+        for done in fold(
+            model, targets, settings, count=count, seed=seed, device=chosen, on_step=advance
+        ):
+            target, path = done.target, paths[done.target.name, done.copy]
+            out.mkdir(parents=True, exist_ok=True)
+            write_structure(path, done.coords, target.sequence, target.residue_index, name=path.stem)
+            results.append({"name": target.name, "copy": done.copy, "file": str(path)})
+    if as_json:
+        emit_json(results)
+    else:
+        shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
+        print(f"{len(results)} structures of {len(targets)} proteins in {out}: {', '.join(shown)}")
+
+
+def sampling_settings(
+    recipe: Recipe, steps: int | None, eta: float | None, guidance: float | None
+) -> SamplingConfig:
+    """The recipe's sampling defaults with the user's choices over them.
+
+    Raises:
+        RequestError: a choice is out of range.
+    """
+    from minifold_core.recipe import SamplingConfig, validate_section
+
+    chosen = {"steps": steps, "eta": eta, "guidance": guidance}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    settings = validate_section("sampling", SamplingConfig, recipe.sampling.model_dump() | chosen)
+    if settings.guidance != 1 and recipe.training.unconditional == 0:
+        note(
+            f"warning: {recipe.id} was trained with the sequence alone (training.unconditional = 0): "
+            "what it predicts without one means nothing"
+        )
+    return settings
+
+
+def _targets(
+    sequence: str | None, fasta: Path | None, data: str | None, split: str, length: int | None
+) -> list[Target]:
+    from minifold_core.folding import Target
+
+    if sequence is not None:
+        return [Target("sequence", _checked(sequence, "--sequence"))]
+    if length is not None:
+        return [Target(f"length{length}", "X" * length)]
+    if fasta is not None:
+        return [Target(name, _checked(text, f"{fasta}, {name}")) for name, text in _read_fasta(fasta)]
+    import torch
+
+    from minifold_core.data.dataset import open_dataset
+
+    chains = open_dataset(str(data)).subset(split)
+    return [Target(c.name, c.sequence, torch.from_numpy(c.residue_index).long()) for c in chains]
+
+
+def _read_fasta(path: Path) -> list[tuple[str, str]]:
+    from biotite.file import InvalidFileError
+    from biotite.sequence.io.fasta import FastaFile
+
+    try:
+        records = list(FastaFile.read(str(path)).items())
+    except (OSError, InvalidFileError, UnicodeDecodeError, ValueError) as error:
+        raise RequestError(f"FASTA {path} cannot be read: {error}") from None
+    if not records:
+        raise RequestError(f"FASTA {path} holds no sequence")
+    return [(header.split()[0] if header.split() else "sequence", text) for header, text in records]
+
+
+def _checked(sequence: str, where: str) -> str:
+    from minifold_core.residues import encode
+
+    sequence = "".join(sequence.split()).upper()
+    if not sequence:
+        raise RequestError(f"{where}: the sequence is empty")
+    try:
+        encode(sequence)
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from None
+    return sequence
+
+
+def _stem(name: str) -> str:
+    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in name)
+
+
+def _refuse_overwriting(paths: dict[tuple[str, int], Path]) -> None:
+    doubled = len(paths) - len(set(paths.values()))
+    if doubled:
+        raise RequestError(f"{doubled} sequences would share a file name; give each a name of its own")
+    there = [path for path in paths.values() if path.exists()]
+    if there:
+        raise ProtectedError(f"{there[0]} exists ({len(there)} such files); choose another --out")

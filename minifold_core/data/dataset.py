@@ -1,0 +1,92 @@
+"""Packed chains as a map-style dataset, for training loops and for ``torch.utils.data``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minifold_core.data.packfile import PackFile
+from minifold_core.data.records import SPLITS, Chain
+from minifold_core.errors import RequestError, did_you_mean
+
+DEMO = "demo"
+DEMO_PATH = Path(__file__).with_name("demo.safetensors")
+
+
+class PackedDataset:
+    """Some chains of a packed file, in the order of the file; ``dataset[i]`` reads one chain.
+
+    Picklable: every worker process maps the file for itself.
+    """
+
+    def __init__(self, file: PackFile, rows: NDArray[np.int_]) -> None:
+        self.file = file
+        self.rows = rows
+
+    @classmethod
+    def open(cls, path: Path | str) -> PackedDataset:
+        """All chains of the packed file at ``path``.
+
+        Raises:
+            RequestError: no such file, not a packed dataset, a newer schema, or damaged.
+        """
+        file = PackFile(Path(path))
+        return cls(file, np.arange(len(file)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Chain:
+        return self.file.chain(int(self.rows[index]))
+
+    def __iter__(self) -> Iterator[Chain]:
+        return (self[i] for i in range(len(self)))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The chains' names."""
+        return tuple(self.file.names[row] for row in self.rows)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """[N] residues of each chain."""
+        return np.diff(self.file.offsets)[self.rows]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """How many chains each split has, zero included."""
+        counts = np.bincount(self.file.split[self.rows], minlength=len(SPLITS))
+        return dict(zip(SPLITS, counts.tolist(), strict=True))
+
+    def subset(self, split: str) -> PackedDataset:
+        """The chains of one split.
+
+        Raises:
+            RequestError: the split is unknown or has no chain here.
+        """
+        if split not in SPLITS:
+            raise RequestError(f"unknown split '{split}'; {did_you_mean(split, SPLITS)}")
+        chosen = self.rows[self.file.split[self.rows] == SPLITS.index(split)]
+        if not len(chosen):
+            have = ", ".join(f"{n} {name}" for name, n in self.splits.items() if n) or "none"
+            raise RequestError(f"{self.file.path}: no {split} chain (it has {have})")
+        return PackedDataset(self.file, chosen)
+
+    def __str__(self) -> str:
+        """Such as ``built-in demo set (20 chains: 17 train, 3 validation)``."""
+        what = "built-in demo set" if self.file.path == DEMO_PATH else str(self.file.path)
+        parts = ", ".join(f"{count} {split}" for split, count in self.splits.items() if count)
+        return f"{what} ({len(self)} chains: {parts})"
+
+
+def open_dataset(source: Path | str = DEMO) -> PackedDataset:
+    """The packed dataset at a path, or the built-in demo set for ``"demo"``.
+
+    Raises:
+        RequestError: see :meth:`PackedDataset.open`.
+    """
+    return PackedDataset.open(DEMO_PATH if str(source) == DEMO else source)

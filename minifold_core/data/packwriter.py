@@ -1,0 +1,102 @@
+"""Writing a packed file: all of it, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minifold_core.data.packfile import HEADER_KEY, SCHEMA, to_bits
+from minifold_core.data.records import SPLITS, Chain, Rejection
+from minifold_core.errors import MinifoldError
+from minifold_core.residues import MAX_SIDECHAIN_ATOMS, encode
+
+
+def write_pack(
+    path: Path, chains: Sequence[Chain], rejected: Iterable[Rejection], summary: dict[str, Any]
+) -> None:
+    """Write ``chains`` to ``path`` in the layout of :mod:`minifold_core.data.packfile`.
+
+    The same chains give the same bytes. The file appears under its name only when it is complete.
+
+    Args:
+        path: the file to write; one that is there is replaced.
+        chains: at least one, with names that differ.
+        rejected: what was left out.
+        summary: JSON values for the header.
+
+    Raises:
+        MinifoldError: the file cannot be written.
+    """
+    header = {HEADER_KEY: json.dumps({"schema": SCHEMA, **summary}, sort_keys=True)}
+    try:
+        _write_atomically(path, _tensors(chains, rejected), header)
+    except OSError as error:
+        raise MinifoldError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _tensors(chains: Sequence[Chain], rejected: Iterable[Rejection]) -> dict[str, NDArray[Any]]:
+    side_masks = [
+        np.zeros((len(c), MAX_SIDECHAIN_ATOMS), bool)
+        if c.sidechain_mask is None
+        else c.sidechain_mask
+        for c in chains
+    ]
+    side_atoms = [
+        c.sidechain[c.sidechain_mask]
+        for c in chains
+        if c.sidechain is not None and c.sidechain_mask is not None
+    ]
+    return {
+        "tokens": np.array(encode("".join(c.sequence for c in chains)), np.uint8),
+        "residue_index": np.concatenate([c.residue_index for c in chains]).astype(np.int32),
+        "backbone": np.concatenate([c.backbone for c in chains]).astype(np.float32),
+        "backbone_mask": to_bits(np.concatenate([c.backbone_mask for c in chains])).astype(
+            np.uint8
+        ),
+        "sidechain": np.concatenate([np.zeros((0, 3)), *side_atoms]).astype(np.float32),
+        "sidechain_mask": to_bits(np.concatenate(side_masks)),
+        "offsets": _offsets(len(c) for c in chains),
+        "sidechain_offsets": _offsets(int(mask.sum()) for mask in side_masks),
+        "split": np.array([SPLITS.index(c.split) for c in chains], np.uint8),
+        "names": _text(c.name for c in chains),
+        "cath": _text(" ".join(c.cath) for c in chains),
+        "provenance": _text(c.provenance for c in chains),
+        "rejected": _text("\t".join(map(_flat, (r.name, r.reason, r.detail))) for r in rejected),
+    }
+
+
+def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *lengths], dtype=np.int64)
+
+
+def _text(lines: Iterable[str]) -> NDArray[np.uint8]:
+    return np.frombuffer("\n".join(line.replace("\n", " ") for line in lines).encode(), np.uint8)
+
+
+def _flat(field: str) -> str:
+    return field.replace("\t", " ")
+
+
+def _write_atomically(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str, str]) -> None:
+    """Save under a temporary name beside ``path``, flush to disk, then rename."""
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        save_file(tensors, part, metadata=header)
+        part.chmod(0o644)
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""Sampling structures: one loop for every model and process.
+
+Encoder and pair stack depend on neither the noise level nor the noised state, so they run once
+per protein (once more for the null condition), never once per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from minifold_core.batch import ProteinBatch
+from minifold_core.errors import RequestError
+from minifold_core.interfaces import Features, Process
+from minifold_core.units import MODEL_UNIT
+
+
+class FoldingModel(Protocol):
+    """What the sampler asks of a model; every tensor of its features starts with the batch axis."""
+
+    def trunk(self, batch: ProteinBatch) -> Features:
+        """The features that all steps share, from encoder and pair stack."""
+        ...
+
+    def denoise(
+        self,
+        trunk: Features,
+        coords_t: Tensor,
+        t: Tensor,
+        snr: Tensor,
+        mask: Tensor,
+        coords_prev: Tensor | None,
+    ) -> Features:
+        """``coords`` [B, L, 3] without noise, perhaps ``rotations``, in model units."""
+        ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sampled structures; with several copies, those of one protein are neighbours.
+
+    Attributes:
+        coords: [B * copies, L, 3] Cα in ångström, centred, 0 off mask.
+        mask: [B * copies, L] True where there is a residue.
+        rotations: [B * copies, L, 3, 3] frames of the last step, if the model predicts any.
+    """
+
+    coords: Tensor
+    mask: Tensor
+    rotations: Tensor | None
+
+
+@torch.inference_mode()
+def sample(
+    model: FoldingModel,
+    process: Process,
+    batch: ProteinBatch,
+    *,
+    generator: torch.Generator,
+    steps: int = 50,
+    eta: float = 0.0,
+    guidance: float = 1.0,
+    self_condition: bool = True,
+    copies: int = 1,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """Draw structures for the sequences of ``batch``.
+
+    Guidance mixes predictions with and without the sequence, ``x̂_0 = u + w (c - u)``, which at
+    one x_t is the same as mixing the noise (Ho & Salimans 2022). It presumes that both branches
+    answer in the pose of the x_t they share. At w = 1 or w = 0 only one branch runs.
+
+    Args:
+        model: in evaluation mode, on the device of ``batch``.
+        process: the noising process that the model was trained with.
+        batch: sequences; coordinates are not read.
+        generator: the source of all randomness; a CPU one gives the same draws on every device.
+        steps: denoiser calls per sample.
+        eta: share of the DDPM posterior's noise that every step adds, 0 to 1.
+        guidance: w; 0 ignores the sequence, 1 is the plain conditional model.
+        self_condition: hand each step the (guided) prediction of the one before.
+        copies: samples per protein.
+        on_step: called with the number of steps done and to do.
+
+    Raises:
+        RequestError: ``eta``, ``copies`` or ``steps`` out of range.
+    """
+    if not 0 <= eta <= 1:
+        raise RequestError(f"eta is {eta}; choose 0 (deterministic) to 1 (all the noise)")
+    if copies < 1:
+        raise RequestError(f"{copies} samples per protein asked for; choose 1 or more")
+    times: list[int] = process.trajectory(steps)
+    conditions = _conditions(batch, guidance)
+    branches = len(conditions)
+    trunk = _stack([model.trunk(condition) for condition in conditions], copies)
+    mask = batch.mask.repeat_interleave(copies, 0)
+
+    x_t = process.prior(mask, generator)
+    previous: Tensor | None = None
+    rotations: Tensor | None = None
+    for done, (t, s) in enumerate(zip(times, [*times[1:], None], strict=True), start=1):
+        level = torch.full((branches * len(mask),), t, device=mask.device)
+        prediction = model.denoise(
+            trunk,
+            x_t.repeat(branches, 1, 1),
+            level,
+            process.snr(level),
+            mask.repeat(branches, 1),
+            None if previous is None else previous.repeat(branches, 1, 1),
+        )
+        x0 = _guide(prediction["coords"].to(x_t.dtype).chunk(branches), guidance)
+        x_t = process.step(x_t, x0, t, s, mask, eta, generator)
+        if "rotations" in prediction:
+            rotations = prediction["rotations"][: len(mask)]
+        if self_condition:
+            previous = x0
+        if on_step is not None:
+            on_step(done, steps)
+    return Samples(x_t * MODEL_UNIT, mask, rotations)
+
+
+def _conditions(batch: ProteinBatch, guidance: float) -> list[ProteinBatch]:
+    """The batch with its sequences, without them, or both, as ``guidance`` calls for."""
+    if guidance == 1:
+        return [batch]
+    if guidance == 0:
+        return [batch.without_condition()]
+    return [batch, batch.without_condition()]
+
+
+def _stack(trunks: Sequence[Features], copies: int) -> Features:
+    """One trunk whose batch holds all branches, every protein ``copies`` times."""
+    return {
+        name: torch.cat([trunk[name] for trunk in trunks]).repeat_interleave(copies, 0)
+        for name in trunks[0]
+    }
+
+
+def _guide(branches: Sequence[Tensor], guidance: float) -> Tensor:
+    """Combine the branches' predictions; a lone branch is the prediction."""
+    if len(branches) == 1:
+        return branches[0]
+    conditional, null = branches
+    return null + guidance * (conditional - null)

@@ -1,0 +1,103 @@
+"""From sequences to sampled structures: batching by length, one protein's trunk once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from minifold_core.batch import ProteinBatch
+from minifold_core.diffusion.sampler import sample
+from minifold_core.model import FoldModel
+from minifold_core.recipe import SamplingConfig
+from minifold_core.training.objective import build_process
+
+SAMPLES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """A protein to sample: its name, one-letter sequence and positions along the chain."""
+
+    name: str
+    sequence: str
+    residue_index: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One sample: [L, 3] Cα in ångström, the ``copy``-th of its target (from 1)."""
+
+    target: Target
+    copy: int
+    coords: Tensor
+
+
+def fold(
+    model: FoldModel,
+    targets: Sequence[Target],
+    settings: SamplingConfig,
+    *,
+    count: int = 1,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Iterator[Fold]:
+    """Sample ``count`` structures of every target, those of like length together.
+
+    The same seed, targets and settings give the same structures on the same device.
+
+    Args:
+        model: any model; it is put into evaluation mode on ``device``.
+        targets: proteins to sample.
+        settings: steps, eta and guidance.
+        count: samples per target.
+        seed: of the noise.
+        device: where to compute.
+        on_step: called with 1 after every step of every batch; see :func:`steps_of`.
+
+    Yields:
+        Samples as soon as their batch is done, targets in order of length.
+    """
+    model = model.to(device).eval()
+    process = build_process(model.recipe)
+    for group in _groups(targets, count):
+        generator = torch.Generator().manual_seed(seed)
+        samples = sample(
+            model,
+            process,
+            _batch(group).to(device),
+            generator=generator,
+            steps=settings.steps,
+            eta=settings.eta,
+            guidance=settings.guidance,
+            self_condition=model.recipe.training.self_conditioning > 0,
+            copies=count,
+            on_step=lambda done, total: on_step(1),
+        )
+        coords = samples.coords.cpu().unflatten(0, (len(group), count))
+        for target, copies in zip(group, coords, strict=True):
+            for number, trace in enumerate(copies, start=1):
+                yield Fold(target, number, trace[: len(target.sequence)].clone())
+
+
+def steps_of(targets: Sequence[Target], settings: SamplingConfig, count: int = 1) -> int:
+    """How many steps :func:`fold` will report."""
+    return settings.steps * len(_groups(targets, count))
+
+
+def _groups(targets: Sequence[Target], count: int) -> list[list[Target]]:
+    ordered = sorted(targets, key=lambda target: len(target.sequence))
+    size = max(1, SAMPLES_AT_ONCE // count)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _batch(targets: Sequence[Target]) -> ProteinBatch:
+    batch = ProteinBatch.from_sequences([t.sequence for t in targets], [t.name for t in targets])
+    index = batch.residue_index.clone()
+    for row, target in enumerate(targets):
+        if target.residue_index is not None:
+            index[row, : len(target.sequence)] = target.residue_index
+    return ProteinBatch(batch.tokens, index, batch.backbone, batch.backbone_mask, batch.names)

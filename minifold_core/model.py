@@ -1,0 +1,124 @@
+"""A model: slots filled with components, joined by their ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from minifold_core.assembly import Step, Wiring
+from minifold_core.batch import ProteinBatch
+from minifold_core.interfaces import Component, Features
+from minifold_core.recipe import Recipe
+
+
+class FoldModel(nn.Module):
+    """The parts of a recipe, run in the order of their wiring.
+
+    Slots are attributes (``encoder``, ``pair_stack``, ..., ``heads.NAME``), so state-dict names
+    begin with slots and never with classes: that is what lets weights move between versions.
+    """
+
+    def __init__(self, recipe: Recipe, wiring: Wiring) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.wiring = wiring
+        self.heads = nn.ModuleDict()
+        for step in wiring.steps:
+            slot = step.slot
+            module = slot.spec.implementation_class()(slot.config, step.widths)
+            if slot.frozen:
+                module.requires_grad_(False)
+            if slot.path.startswith("heads."):
+                self.heads[slot.path.removeprefix("heads.")] = module
+            else:
+                self.add_module(slot.path, module)
+        self._for_denoiser = wiring.needed_for(
+            name for step in wiring.steps if step.per_state for name in step.reads
+        )
+
+    def trunk(self, batch: ProteinBatch, complete: bool = False) -> Features:
+        """What depends on the sequence alone: computed once per protein, not once per step.
+
+        Args:
+            batch: B proteins; their coordinates are not read.
+            complete: also run the slots that only losses read (auxiliary stack, heads).
+
+        Returns:
+            The data ports and everything that the trunk's slots give, by port name.
+        """
+        features: Features = {
+            "tokens": batch.tokens,
+            "mask": batch.mask,
+            "residue_index": batch.residue_index,
+        }
+        steps = (s for s in self.wiring.steps if not s.per_state)
+        return self._run((s for s in steps if complete or s.slot.path in self._for_denoiser), features)
+
+    def denoise(
+        self,
+        trunk: Features,
+        coords_t: Tensor,
+        t: Tensor,
+        snr: Tensor,
+        mask: Tensor,
+        coords_prev: Tensor | None = None,
+    ) -> Features:
+        """Predict the structure without noise.
+
+        Args:
+            trunk: what :meth:`trunk` returned for the same B proteins.
+            coords_t: [B, L, 3] noised Cα in model units.
+            t: [B] times.
+            snr: [B] signal-to-noise ratios at those times.
+            mask: [B, L] residues that have a coordinate.
+            coords_prev: [B, L, 3] an earlier prediction, for self-conditioning.
+
+        Returns:
+            What the denoiser and the heads behind it give; at least ``coords`` [B, L, 3].
+        """
+        features = trunk | {"mask": mask, "coords_t": coords_t, "t": t, "snr": snr}
+        if coords_prev is not None:
+            features["coords_prev"] = coords_prev
+        done = self._run((s for s in self.wiring.steps if s.per_state), features)
+        return {name: value for name, value in done.items() if name not in features}
+
+    def _run(self, steps: Iterable[Step], features: Features) -> Features:
+        features = dict(features)
+        for step in steps:
+            module = self.part(step.slot.path)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not step.slot.frozen):
+                given = module(**{name: features.get(name) for name in step.reads})
+            for own, name in step.gives.items():
+                features[name] = given[own]
+        return features
+
+    def part(self, path: str) -> Component:
+        """The component in a slot."""
+        module = self.get_submodule(path)
+        assert isinstance(module, Component)
+        return module
+
+    def train(self, mode: bool = True) -> FoldModel:
+        """Switch to training mode; frozen slots stay in evaluation mode."""
+        super().train(mode)
+        for step in self.wiring.steps:
+            if step.slot.frozen:
+                self.part(step.slot.path).eval()
+        return self
+
+    def set_checkpointing(self, on: bool) -> None:
+        """Recompute activations in the backward pass, in every component that can."""
+        for step in self.wiring.steps:
+            self.part(step.slot.path).checkpointing = on
+
+    def parameter_counts(self) -> dict[str, tuple[int, int]]:
+        """Slot path to its number of parameters and how many of them train."""
+        counts = {}
+        for step in self.wiring.steps:
+            parameters = list(self.part(step.slot.path).parameters())
+            total = sum(p.numel() for p in parameters)
+            trainable = 0 if step.slot.path in self.wiring.idle else sum(p.numel() for p in parameters if p.requires_grad)
+            counts[step.slot.path] = (total, trainable)
+        return counts

@@ -1,0 +1,288 @@
+"""Recipes, validated: every slot filled, every value checked, every origin known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec, Kind
+from minifold_core.discovery import component
+from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.recipe_schema import Ramp, SamplingConfig, TrainingConfig
+from minifold_core.recipe_tree import FULL, SCHEMA, Leaf, Source, Tree, nest, read_source
+
+M = TypeVar("M", bound=BaseModel)
+
+SECTIONS = (*SLOT_KINDS, "heads", "losses", "process", "training", "sampling")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A filled place of a model."""
+
+    path: str
+    spec: ComponentSpec
+    config: ComponentConfig
+    frozen: bool = False
+
+    def table(self) -> dict[str, Any]:
+        """The slot as a recipe table, defaults written out."""
+        frozen = {"frozen": True} if self.frozen else {}
+        return {"component": self.spec.name, **frozen, **_plain(self.config)}
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """A loss and its weight."""
+
+    name: str
+    spec: ComponentSpec
+    config: ComponentConfig
+    weight: float | Ramp
+
+    def weight_at(self, epoch: int) -> float:
+        """The weight in an epoch, counted from 1."""
+        return self.weight.at(epoch) if isinstance(self.weight, Ramp) else self.weight
+
+    @property
+    def final_weight(self) -> float:
+        """The weight when every ramp has ended."""
+        return self.weight.end if isinstance(self.weight, Ramp) else self.weight
+
+    @property
+    def active(self) -> bool:
+        """False for a term whose weight is always zero: it is neither computed nor logged."""
+        if isinstance(self.weight, Ramp):
+            return self.weight.start > 0 or self.weight.end > 0
+        return self.weight > 0
+
+    def table(self) -> dict[str, Any]:
+        """The loss as a recipe table, defaults written out."""
+        weight = self.weight.model_dump() if isinstance(self.weight, Ramp) else self.weight
+        return {"weight": weight, **_plain(self.config)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete description of a model and its training."""
+
+    id: str
+    size: str
+    lineage: tuple[str, ...]
+    slots: dict[str, Slot]
+    losses: dict[str, LossTerm]
+    process: Slot
+    training: TrainingConfig
+    sampling: SamplingConfig
+    tree: Tree
+
+    @cached_property
+    def active_losses(self) -> dict[str, LossTerm]:
+        """The terms that count."""
+        return {name: term for name, term in self.losses.items() if term.active}
+
+    def to_tables(self) -> dict[str, Any]:
+        """The recipe as nested tables with every default written out; it extends nothing."""
+        tables: dict[str, Any] = {
+            "schema": SCHEMA,
+            "resolved": {"id": self.id, "size": self.size, "lineage": list(self.lineage)},
+        }
+        parts = {path: slot.table() for path, slot in self.slots.items()}
+        parts |= {f"losses.{name}": term.table() for name, term in self.losses.items()}
+        tables |= nest(parts)
+        tables["process"] = self.process.table()
+        tables["training"] = _plain(self.training)
+        tables["sampling"] = _plain(self.sampling)
+        return tables
+
+    def values(self) -> dict[str, tuple[Any, str]]:
+        """Dotted key to value and origin, for every value including defaults."""
+        flat: dict[str, tuple[Any, str]] = {}
+        for key, value in _leaves(self.to_tables()):
+            section = key.split(".")[0]
+            if section in SECTIONS:
+                leaf = self.tree.get(key)
+                flat[key] = (value, leaf.origin if leaf else f"default of {self._owner(key)}")
+        return flat
+
+    def _owner(self, key: str) -> str:
+        for path, slot in {**self.slots, "process": self.process}.items():
+            if key.startswith(f"{path}."):
+                return f"{slot.spec.kind} '{slot.spec.name}'"
+        return key.rpartition(".")[0]
+
+
+def load_recipe(
+    name: str | Path,
+    size: str = FULL,
+    components: Mapping[str, str] | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Read, merge and validate a recipe.
+
+    Args:
+        name: a version's id or the path of a TOML file.
+        size: ``full`` or a size that the recipe offers.
+        components: slot to component name (``--with``).
+        values: dotted key to value (``--set``).
+
+    Raises:
+        RequestError: an unknown name, a misspelt key, a value of the wrong type or out of range.
+    """
+    for slot in components or {}:
+        if slot not in SLOT_KINDS and not slot.startswith("heads."):
+            raise RequestError(f"--with {slot}=…: no such slot; {did_you_mean(slot, [*SLOT_KINDS, 'heads.NAME'])}")
+    return validate(read_source(name, size, components, values))
+
+
+def recipe_from_tables(tables: Mapping[str, Any], origin: str) -> Recipe:
+    """A recipe from the tables that :meth:`Recipe.to_tables` wrote, as weights files hold them."""
+    meta = tables.get("resolved", {})
+    tree = {
+        key: Leaf(value, origin)
+        for key, value in _leaves(tables)
+        if key.split(".")[0] not in ("schema", "resolved")
+    }
+    lineage = tuple(meta.get("lineage", ()))
+    size = meta.get("size", FULL)
+    return validate(Source(meta.get("id", "?"), lineage, tree, (size,), size))
+
+
+def validate(source: Source) -> Recipe:
+    """Check every key and value of a merged recipe."""
+    tree = dict(source.tree)
+    meta = {k: tree.pop(k).value for k in list(tree) if k.startswith("resolved.")}
+    tables = nest(tree)
+    for key in tables:
+        if key not in SECTIONS:
+            raise RequestError(f"{_where(tree, key)}: unknown key '{key}'; {did_you_mean(key, SECTIONS)}")
+    slots = {
+        path: _slot(tree, path, tables[path], kind)
+        for path, kind in SLOT_KINDS.items()
+        if path in tables
+    }
+    for name, table in _tables(tree, tables, "heads"):
+        slots[f"heads.{name}"] = _slot(tree, f"heads.{name}", table, "head")
+    for required in ("process", "training"):
+        if required not in tables:
+            raise RequestError(f"recipe '{source.id}' has no [{required}]; extend a version that has it")
+    return Recipe(
+        id=str(meta.get("resolved.id", source.id)),
+        size=str(meta.get("resolved.size", source.size)),
+        lineage=tuple(meta.get("resolved.lineage", source.lineage)),
+        slots=slots,
+        losses={name: _loss(tree, name, table) for name, table in _tables(tree, tables, "losses")},
+        process=_slot(tree, "process", tables["process"], "process"),
+        training=_section(tree, "training", TrainingConfig, tables["training"]),
+        sampling=_section(tree, "sampling", SamplingConfig, tables.get("sampling", {})),
+        tree=tree,
+    )
+
+
+def _slot(tree: Tree, path: str, table: Any, kind: Kind) -> Slot:
+    if not isinstance(table, dict) or not isinstance(table.get("component"), str):
+        raise RequestError(f"{_where(tree, path)}: [{path}] names no component")
+    table = dict(table)
+    frozen = table.pop("frozen", False)
+    if not isinstance(frozen, bool):
+        raise RequestError(f"{_where(tree, path)}: {path}.frozen must be true or false")
+    try:
+        spec = component(kind, table.pop("component"))
+    except RequestError as error:
+        raise RequestError(f"{_where(tree, f'{path}.component')}: [{path}] {error}") from None
+    return Slot(path, spec, _section(tree, path, spec.config_class(), table), frozen)
+
+
+def _loss(tree: Tree, name: str, table: Any) -> LossTerm:
+    path = f"losses.{name}"
+    try:
+        spec = component("loss", name)
+    except RequestError as error:
+        raise RequestError(f"{_where(tree, path)}: {error}") from None
+    table = dict(table)
+    if "weight" not in table:
+        raise RequestError(f"{_where(tree, path)}: [{path}] has no weight")
+    weight = table.pop("weight")
+    if isinstance(weight, dict):
+        weight = _section(tree, f"{path}.weight", Ramp, weight)
+    else:
+        weight = _number(tree, f"{path}.weight", weight)
+    return LossTerm(name, spec, _section(tree, path, spec.config_class(), table), weight)
+
+
+def _number(tree: Tree, key: str, value: Any) -> float:
+    try:
+        number = TypeAdapter(float).validate_python(value, strict=True)
+    except ValidationError:
+        number = -1.0
+    if not number >= 0:
+        raise RequestError(f"{_where(tree, key)}: {key} = {value!r} must be a number >= 0")
+    return number
+
+
+def validate_section(path: str, model: type[M], table: Mapping[str, Any]) -> M:
+    """Validate values that came from flags rather than from a recipe.
+
+    Raises:
+        RequestError: a value is of the wrong type or out of range.
+    """
+    return _section({key: Leaf(value, "flags") for key, value in table.items()}, path, model, table)
+
+
+def _section(tree: Tree, path: str, model: type[M], table: Mapping[str, Any]) -> M:
+    """Validate one table, turning pydantic's report into one sentence about its first fault."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as report:
+        fault = report.errors()[0]
+        inner = ".".join(str(part) for part in fault["loc"])
+        key = f"{path}.{inner}" if inner else path
+        if fault["type"] == "extra_forbidden":
+            known = _fields(model, fault["loc"][:-1])
+            why = f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}"
+        elif fault["type"] == "missing":
+            why = f"'{key}' is missing"
+        else:
+            why = f"{key} = {fault['input']!r}: {fault['msg'].lower()}"
+        raise RequestError(f"{_where(tree, key)}: {why}") from None
+
+
+def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _where(tree: Tree, key: str) -> str:
+    """The origin of a key, or of the first key below it."""
+    return next((leaf.origin for k, leaf in tree.items() if (k + ".").startswith(key + ".")), "recipe")
+
+
+def _tables(tree: Tree, tables: dict[str, Any], section: str) -> list[tuple[str, dict[str, Any]]]:
+    named = tables.get(section, {})
+    for name, table in named.items() if isinstance(named, dict) else [(section, named)]:
+        if not isinstance(table, dict):
+            raise RequestError(f"{_where(tree, section)}: '{section}.{name}' must be a table")
+    return list(named.items())
+
+
+def _plain(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_none=True)
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            found += _leaves(value, f"{prefix}{key}.")
+        elif not isinstance(value, Mapping):
+            found.append((f"{prefix}{key}", value))
+    return found

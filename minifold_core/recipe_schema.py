@@ -1,0 +1,71 @@
+"""The sections of a recipe that are not components: how to train and how to sample."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A table of a recipe: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(Section):
+    """Learning rate over epochs: linear warm-up, a constant stretch, then cosine decay."""
+
+    warmup_epochs: float = Field(0, ge=0)
+    warmup_start: float = Field(0.01, gt=0, le=1)
+    """Factor of the learning rate with which the warm-up begins."""
+    constant_epochs: float = Field(0, ge=0)
+    floor: float = Field(0.0, ge=0)
+    """Learning rate at which the cosine decay ends."""
+
+
+class TrainingConfig(Section):
+    """Everything that training needs to know beside data and hardware."""
+
+    epochs: int = Field(60, ge=1)
+    batch_size: int = Field(4, ge=1)
+    """Proteins per forward pass."""
+    accumulate: int = Field(1, ge=1)
+    """Forward passes per optimizer step."""
+    learning_rate: float = Field(gt=0)
+    learning_rate_scale: dict[str, float] = {}
+    """Slot path to factor of the learning rate; slots that are not named have factor 1."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradient norm limit of all parameters together that ``clip_norms`` does not name."""
+    clip_norms: dict[str, float] = {}
+    """Slot path to a gradient norm limit of its own."""
+    schedule: Schedule = Schedule()
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    self_conditioning: float = Field(0.0, ge=0, le=1)
+    """Share of steps that feed a first, gradient-free prediction back as self-conditioning."""
+    unconditional: float = Field(0.0, ge=0, le=1)
+    """Share of batches in which every residue token is MASK (classifier-free guidance)."""
+    checkpointing: bool = False
+    """Recompute activations in the backward pass: about a fifth of the memory, a quarter slower."""
+
+
+class SamplingConfig(Section):
+    """Defaults of the sampler."""
+
+    steps: int = Field(50, ge=1)
+    eta: float = Field(0.0, ge=0, le=1)
+    """0: deterministic DDIM; 1: as stochastic as DDPM."""
+    guidance: float = Field(1.0, ge=0)
+    """Classifier-free guidance weight; 1 samples from the conditional model alone."""
+
+
+class Ramp(Section):
+    """A loss weight that goes linearly from ``start`` at epoch 0 to ``end`` at epoch ``epochs``."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    epochs: int = Field(ge=1)
+
+    def at(self, epoch: int) -> float:
+        """The weight in an epoch, counted from 1."""
+        return self.start + (self.end - self.start) * min(epoch / self.epochs, 1.0)

@@ -1,0 +1,94 @@
+"""The registry: what is known about versions beside their recipes."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from minifold_core.discovery import VersionPackage, find_versions
+from minifold_core.errors import MinifoldError, RequestError
+
+SCHEMA = 1
+STATUSES = ("current", "archived", "superseded", "experimental", "planned")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the registry says of one version.
+
+    Attributes:
+        summary: one line.
+        status: one of :data:`STATUSES`.
+        best_epoch: the row of the version's published table that is its best.
+        weights: published weights files: tag, location, sha256.
+    """
+
+    summary: str = ""
+    status: str = "experimental"
+    best_epoch: int | None = None
+    weights: list[dict[str, str]] = field(default_factory=list)
+
+
+@cache
+def read_registry() -> dict[str, Entry]:
+    """All entries: the shipped catalogue, and a ``registry.toml`` beside any version's recipe.
+
+    Raises:
+        MinifoldError: a registry file cannot be read or holds an unknown key or status.
+    """
+    entries: dict[str, Entry] = {}
+    beside = [p.directory / "registry.toml" for p in find_versions().items.values()]
+    for path in [shipped_path(), *(p for p in beside if p.is_file())]:
+        entries = _read(path) | entries
+    return entries
+
+
+def entry(version: str) -> Entry:
+    """The registry's entry of a version; an empty experimental one if it has none."""
+    return read_registry().get(version, Entry())
+
+
+def history(package: VersionPackage) -> list[dict[str, Any]]:
+    """The published training table of a version, a dict per epoch; empty if none was published."""
+    path = package.directory / "history.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: _number(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def published_best(package: VersionPackage) -> dict[str, Any] | None:
+    """The published row of the version's best epoch."""
+    best = entry(package.id).best_epoch
+    return next((row for row in history(package) if row["epoch"] == best), None)
+
+
+def shipped_path() -> Path:
+    """``registry.toml``: inside the package when installed, at the project's top in a source tree."""
+    inside = Path(__file__).parent / "registry.toml"
+    return inside if inside.is_file() else Path(__file__).parent.parent / "registry.toml"
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        if document.get("schema", SCHEMA) > SCHEMA:
+            raise RequestError(f"registry schema {document['schema']} is newer than {SCHEMA}; update minifold")
+        entries = {name: Entry(**table) for name, table in document.get("models", {}).items()}
+    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+        raise MinifoldError(f"registry {path} cannot be read: {error}") from None
+    for name, known in entries.items():
+        if known.status not in STATUSES:
+            raise MinifoldError(f"registry {path}: {name} has unknown status '{known.status}'")
+    return entries
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text) if "." in text or "e" in text else int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,153 @@
+"""Writing predicted structures as PDB, mmCIF or BinaryCIF files."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from biotite.structure import AtomArray
+from biotite.structure.io import pdb, pdbx
+from torch import Tensor
+
+from minifold_core.errors import MinifoldError, RequestError, did_you_mean
+from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
+
+FORMATS = (".pdb", ".cif", ".bcif")
+CHAIN_ID = "A"
+C_OXT = 1.25
+"""Length of a carboxylate C-O bond in ångström (Engh & Huber 1991)."""
+PDB_COORDINATES = (-999.999, 9999.999)
+PDB_B_FACTORS = (-99.99, 999.99)
+PDB_LAST_RESIDUE = 9999
+
+
+def write_structure(
+    path: Path | str,
+    coords: Tensor | np.ndarray,
+    sequence: str,
+    residue_index: Tensor | np.ndarray | None = None,
+    *,
+    atoms: tuple[str, ...] = ("CA",),
+    b_factors: Tensor | np.ndarray | None = None,
+    name: str = "minifold",
+) -> None:
+    """Write one chain; the file appears complete or not at all.
+
+    A trace of Cα atoms is written as just that. A full backbone gets its terminal oxygen OXT,
+    which simulation programs ask for.
+
+    Args:
+        path: ends in ``.pdb``, ``.cif`` or ``.bcif``, which chooses the format.
+        coords: [L, A, 3] in ångström, or [L, 3] for a single atom per residue.
+        sequence: L one-letter codes; unknown ones become UNK.
+        residue_index: [L] increasing positions along the chain, from 0; numbers in the file are one
+            higher. Default 0 ... L-1.
+        atoms: the A atom names, in the order of ``coords``.
+        b_factors: [L] what the B-factor column is to hold, such as a confidence; default 0.
+        name: identifier of the entry; signs that a file format forbids become ``_``.
+
+    Raises:
+        RequestError: the suffix is no known format.
+        MinifoldError: shapes disagree, a number is not finite or does not fit the format's columns,
+            or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise RequestError(
+            f"{path}: '{path.suffix}' is no structure format; {did_you_mean(path.suffix, FORMATS)}"
+        )
+    length = len(sequence)
+    xyz = _numbers(coords)
+    xyz = xyz[:, None] if xyz.ndim == 2 else xyz
+    index = np.arange(length) if residue_index is None else _numbers(residue_index).astype(int)
+    b = np.zeros(length) if b_factors is None else _numbers(b_factors)
+    if length == 0 or xyz.shape != (length, len(atoms), 3) or {len(index), len(b)} != {length}:
+        raise MinifoldError(
+            f"{path}: {length} residues of {len(atoms)} atoms do not agree with coordinates "
+            f"{xyz.shape}, {len(index)} residue positions and {len(b)} B-factors"
+        )
+    if (np.diff(index) <= 0).any():
+        raise MinifoldError(f"{path}: residue positions do not increase along the chain")
+    _check_numbers(path, "coordinate", xyz.reshape(length, -1), PDB_COORDINATES)
+    _check_numbers(path, "B-factor", b[:, None], PDB_B_FACTORS)
+    if path.suffix == ".pdb" and index[-1] >= PDB_LAST_RESIDUE:
+        raise MinifoldError(f"{path}: residue {index[-1] + 1} does not fit a PDB file; use .cif")
+    _write(path, _atom_array(xyz, sequence, index + 1, atoms, b), name)
+
+
+def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def _check_numbers(path: Path, what: str, values: np.ndarray, limits: tuple[float, float]) -> None:
+    """Name the first residue with a number in ``values`` [L, K] that cannot be written."""
+    low, high = limits if path.suffix == ".pdb" else (-np.inf, np.inf)
+    for fault, wrong in (
+        ("is not finite", ~np.isfinite(values)),
+        ("does not fit a PDB file; use .cif", (values < low) | (values > high)),
+    ):
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise MinifoldError(
+                f"{path}: {what} {values[row, column]:g} of residue {row + 1} {fault}"
+            )
+
+
+def _atom_array(
+    xyz: np.ndarray, sequence: str, numbers: np.ndarray, atoms: tuple[str, ...], b: np.ndarray
+) -> AtomArray:
+    length = len(sequence)
+    residue = np.repeat(np.arange(length), len(atoms))
+    flat, names = xyz.reshape(-1, 3), list(atoms) * length
+    if set(BACKBONE_ATOMS) <= set(atoms):
+        ca, c, o = (xyz[-1, atoms.index(atom)] for atom in ("CA", "C", "O"))
+        flat = np.vstack([flat, _terminal_oxygen(ca, c, o)])
+        residue, names = np.append(residue, length - 1), [*names, "OXT"]
+    array = AtomArray(len(flat))
+    array.coord = flat.round(3).astype(np.float32)
+    array.chain_id[:] = CHAIN_ID
+    array.res_id = numbers[residue]
+    array.res_name = np.array([ONE_TO_THREE.get(code, "UNK") for code in sequence.upper()])[residue]
+    array.atom_name = np.array(names)
+    array.element = np.array([atom[0] for atom in names])
+    array.set_annotation("b_factor", b[residue])
+    array.set_annotation("occupancy", np.ones(len(flat)))
+    return array
+
+
+def _terminal_oxygen(ca: np.ndarray, c: np.ndarray, o: np.ndarray) -> np.ndarray:
+    """[1, 3] the second carboxylate oxygen: in the plane of Cα, C and O, opposite to both."""
+    bonds = np.stack([ca - c, o - c])
+    bonds /= np.linalg.norm(bonds, axis=-1, keepdims=True).clip(min=1e-6)
+    away = -bonds.sum(0)
+    return (c + C_OXT * away / max(float(np.linalg.norm(away)), 1e-6))[None]
+
+
+def _write(path: Path, array: AtomArray, name: str) -> None:
+    name = re.sub(r"[^A-Za-z0-9.+-]", "_", name) or "_"
+    file: Any
+    if path.suffix == ".pdb":
+        file = pdb.PDBFile()
+        file.set_structure(array)
+        last = f"{array.res_name[-1]:>3} {CHAIN_ID}{array.res_id[-1]:4}"
+        end = f"TER   {len(array) + 1:5}      {last}"
+        file.lines = [f"TITLE     {name}"[:80], *file.lines, end, "END"]
+    elif path.suffix == ".cif":
+        file = pdbx.CIFFile({name: pdbx.CIFBlock({"entry": pdbx.CIFCategory({"id": name})})})
+        pdbx.set_structure(file, array)
+    else:
+        entry = pdbx.BinaryCIFCategory({"id": name})
+        file = pdbx.BinaryCIFFile({name: pdbx.BinaryCIFBlock({"entry": entry})})
+        pdbx.set_structure(file, array)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        file.write(str(unfinished))
+        os.replace(unfinished, path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise MinifoldError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,101 @@
+"""A run: the directory that training writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from minifold_core.errors import MinifoldError, ProtectedError
+from minifold_core.files import atomic
+from minifold_core.recipe import Recipe
+from minifold_core.version import __version__
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths and records of one training run."""
+
+    directory: Path
+
+    @property
+    def best(self) -> Path:
+        """The EMA weights of the epoch with the lowest ``val/total_fixed``."""
+        return self.directory / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The EMA weights of the last step."""
+        return self.directory / "last.safetensors"
+
+    @classmethod
+    def create(cls, directory: str | Path, recipe: Recipe, environment: dict[str, Any]) -> Run:
+        """Make the directory and write ``recipe.toml`` and ``environment.json``.
+
+        Raises:
+            ProtectedError: the directory exists and is not empty.
+            MinifoldError: it cannot be written.
+        """
+        directory = Path(directory)
+        try:
+            if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+                raise ProtectedError(
+                    f"run directory {directory} exists and is not empty; choose another with --run-dir"
+                )
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MinifoldError(f"run directory {directory} cannot be made: {error.strerror}") from None
+        with atomic(directory / "recipe.toml") as path:
+            path.write_text(tomli_w.dumps(recipe.to_tables()), encoding="utf-8")
+        with atomic(directory / "environment.json") as path:
+            path.write_text(json.dumps(_surroundings() | environment, indent=2) + "\n")
+        return cls(directory)
+
+    def add_epoch(self, row: dict[str, float]) -> None:
+        """Append a row to ``metrics.csv``; the first row names the columns."""
+        path = self.directory / "metrics.csv"
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow({k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()})
+
+    def add_step(self, record: dict[str, Any]) -> None:
+        """Append a line to ``steps.jsonl``."""
+        with (self.directory / "steps.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def default_directory(recipe: Recipe) -> Path:
+    """``runs/ID-SIZE-TIME``, with a number if that is taken."""
+    stem = Path("runs") / f"{recipe.id}-{recipe.size}-{datetime.now():%Y%m%d-%H%M%S}"
+    candidate, number = stem, 1
+    while candidate.exists():
+        number += 1
+        candidate = stem.with_name(f"{stem.name}-{number}")
+    return candidate
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "minifold": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,243 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from minifold_core.batch import ProteinBatch
+from minifold_core.console import note
+from minifold_core.data.dataset import PackedDataset, collate
+from minifold_core.errors import MinifoldError
+from minifold_core.model import FoldModel
+from minifold_core.training.objective import Objective
+from minifold_core.training.optim import (
+    EMA,
+    build_optimizer,
+    clip_gradients,
+    learning_rate,
+    set_learning_rate,
+    trainable,
+)
+from minifold_core.training.run import Run
+from minifold_core.training.validation import validate
+from minifold_core.weights.header import Header
+from minifold_core.weights.io import components_of, save_weights
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long, where and how to train; what the recipe leaves to the user."""
+
+    device: torch.device
+    precision: str = "fp32"
+    seed: int = 0
+    max_steps: int | None = None
+    max_epochs: int | None = None
+    encoder: str = "random"
+    data: str = ""
+
+
+@dataclass
+class Averages:
+    """Running means over proteins or steps, by name."""
+
+    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, name: str, total: float, count: int = 1) -> None:
+        """Add ``count`` values that sum to ``total``."""
+        self.sums[name] += total
+        self.counts[name] += count
+
+    def means(self) -> dict[str, float]:
+        """The means so far."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+
+class Trainer:
+    """Trains a model on a packed dataset and writes a run.
+
+    Gradients of ``accumulate`` batches are those of one large batch: every protein weighs the same
+    wherever it falls. Weights that are saved and validated are the moving average.
+    """
+
+    def __init__(
+        self,
+        model: FoldModel,
+        train_set: PackedDataset,
+        validation_set: PackedDataset | None,
+        run: Run,
+        options: Options,
+    ) -> None:
+        self.model = model.to(options.device)
+        self.train_set, self.validation_set = train_set, validation_set
+        self.run, self.options = run, options
+        self.config = model.recipe.training
+        self.objective = Objective.of(model.recipe)
+        self.optimizer = build_optimizer(model, self.config)
+        self.ema = EMA(model, self.config.ema_decay)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.step = 0
+        self.best = math.inf
+        self.on_step: Callable[[int], None] = lambda steps: None
+        model.set_checkpointing(self.config.checkpointing)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the training chains."""
+        return math.ceil(len(self.train_set) / (self.config.batch_size * self.config.accumulate))
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps that this training will take."""
+        epochs = min(self.config.epochs, self.options.max_epochs or self.config.epochs)
+        return min(self.options.max_steps or math.inf, epochs * self.steps_per_epoch)  # type: ignore[return-value]
+
+    def fit(self) -> dict[str, float]:
+        """Train to the end; return the last row of metrics. An interruption saves the last weights."""
+        row: dict[str, float] = {}
+        epoch = 0
+        try:
+            while self.step < self.total_steps:
+                epoch += 1
+                row = self._epoch(epoch)
+        except (KeyboardInterrupt, SystemExit):
+            self._save(self.run.last, epoch, row)
+            note(f"stopped at step {self.step}; weights saved in {self.run.last}")
+            raise
+        return row
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        self.model.train()
+        started, first = time.monotonic(), self.step
+        means = Averages()
+        for group in self._groups():
+            if self.step >= self.total_steps:
+                break
+            self._optimizer_step(group, epoch, means)
+            self.on_step(1)
+        trained = time.monotonic() - started
+        row = {"epoch": epoch, "step": self.step} | means.means()
+        self.ema.swap(self.model)
+        row |= validate(self.model, self.objective, self._validation_batches(), epoch)
+        self.ema.swap(self.model)
+        row["seconds"] = time.monotonic() - started
+        self.run.add_epoch(row)
+        score = row.get("val/total_fixed", row["train/total"])
+        better = score < self.best
+        if better:
+            self.best = score
+            self._save(self.run.best, epoch, row)
+        self._save(self.run.last, epoch, row)
+        validation = f" · val {row['val/total']:.3f}" if "val/total" in row else ""
+        rate = (self.step - first) / trained
+        note(
+            f"epoch {epoch} · step {self.step}/{self.total_steps} · train {row['train/total']:.3f}"
+            f"{validation} · {rate:.2f} steps/s{' · new best' if better else ''}"
+        )
+        return row
+
+    def _optimizer_step(self, group: list[list[int]], epoch: int, means: Averages) -> None:
+        """One update from several batches of chain indices."""
+        rates = set_learning_rate(
+            self.optimizer, learning_rate(self.config, self.step / self.steps_per_epoch)
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        size = sum(len(indices) for indices in group)
+        record = Averages()
+        for indices in group:
+            batch = self._batch(self.train_set, indices)
+            terms, total = self._losses(batch, epoch)
+            (total.sum() / size).backward()
+            for name, value in {**terms, "total": total}.items():
+                record.add(f"train/{name}", float(value.detach().double().sum()), len(batch))
+        if self.step == 0:
+            self._check_gradients()
+        norms = clip_gradients(self.optimizer, self.config)
+        self.optimizer.step()
+        self.ema.update(self.model)
+        self.step += 1
+        values = record.means()
+        for name, value in values.items():
+            means.add(name, value * size, size)
+        slots = {f"lr/{s}": r for s, r in rates.items()} | {f"grad_norm/{s}": n for s, n in norms.items()}
+        for name, value in slots.items():
+            means.add(name, value)
+        self.run.add_step({"step": self.step, "epoch": epoch} | values | slots)
+
+    def _losses(self, batch: ProteinBatch, epoch: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Terms and total, [B] each, at random times."""
+        t = torch.randint(self.objective.process.timesteps, (len(batch),), generator=self.generator)
+        again = self._chance(self.config.self_conditioning)
+        if self._chance(self.config.unconditional):
+            batch = batch.without_condition()
+        device = self.options.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+            features = self.objective.predict(self.model, batch, t.to(device), self.generator, again)
+            terms = self.objective.terms(features, batch)
+        total = self.objective.total(terms, epoch)
+        self._check_finite(terms, total, batch)
+        return terms, total
+
+    def _chance(self, probability: float) -> bool:
+        return float(torch.rand((), generator=self.generator)) < probability
+
+    def _check_finite(
+        self, terms: dict[str, torch.Tensor], total: torch.Tensor, batch: ProteinBatch
+    ) -> None:
+        bad = ~torch.isfinite(total)
+        if bad.any():
+            proteins = [n for n, b in zip(batch.names, bad.tolist(), strict=True) if b]
+            guilty = [n for n, v in terms.items() if not torch.isfinite(v).all()]
+            raise MinifoldError(
+                f"step {self.step + 1}: loss is not finite for {', '.join(proteins)} "
+                f"({', '.join(guilty)}); try --precision fp32 or a lower training.learning_rate"
+            )
+
+    def _check_gradients(self) -> None:
+        """A trainable parameter that no loss reaches is a fault of the model, found at once."""
+        for named in trainable(self.model).values():
+            for name, parameter in named:
+                if parameter.grad is None:
+                    raise MinifoldError(f"parameter '{name}' is trainable but no loss reaches it")
+
+    def _groups(self) -> Iterator[list[list[int]]]:
+        """Chain indices of an epoch: steps of batches, alike lengths together within a step."""
+        order = torch.randperm(len(self.train_set), generator=self.generator).tolist()
+        lengths = self.train_set.lengths
+        size = self.config.batch_size
+        per_step = size * self.config.accumulate
+        for start in range(0, len(order), per_step):
+            chosen = sorted(order[start : start + per_step], key=lengths.__getitem__)
+            yield [chosen[i : i + size] for i in range(0, len(chosen), size)]
+
+    def _validation_batches(self) -> Iterator[ProteinBatch]:
+        if self.validation_set is None:
+            return
+        indices = self.validation_set.lengths.argsort(kind="stable").tolist()
+        size = self.config.batch_size
+        for start in range(0, len(indices), size):
+            yield self._batch(self.validation_set, indices[start : start + size])
+
+    def _batch(self, dataset: PackedDataset, indices: Sequence[int]) -> ProteinBatch:
+        return collate([dataset[i] for i in indices]).to(self.options.device)
+
+    def _save(self, path: Path, epoch: int, row: dict[str, float]) -> None:
+        recipe = self.model.recipe
+        header = Header(
+            recipe=recipe.to_tables(),
+            components=components_of(recipe),
+            step=self.step,
+            epoch=epoch,
+            encoder=self.options.encoder,
+            data=self.options.data,
+            metrics={name: value for name, value in row.items() if name.startswith("val/")},
+        )
+        save_weights(path, self.ema.tensors, header)

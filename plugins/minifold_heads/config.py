@@ -1,0 +1,64 @@
+"""Settings of the prediction heads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from minifold_core.components import ComponentConfig
+from minifold_core.ports import Port
+
+
+class RgHeadConfig(ComponentConfig):
+    """Radius of gyration from residue features.
+
+    Attributes:
+        hidden: hidden width of the two-layer perceptron.
+    """
+
+    hidden: int = Field(128, ge=1)
+
+    def needs(self) -> tuple[Port, ...]:
+        """Residue features and which residues count."""
+        return (Port("single", "B,L,d"), Port("mask", "B,L"))
+
+    def gives(self) -> tuple[Port, ...]:
+        """The natural logarithm of the radius of gyration in ångström."""
+        return (Port("log_rg", "B"),)
+
+
+class OrdinalDistanceHeadConfig(ComponentConfig):
+    """Cα distances as a ladder of thresholds, from pair features.
+
+    Attributes:
+        bins: number of distance bins; the head gives one logit for each edge between two.
+        low: lower end of the first bin in ångström.
+        high: upper end of the last bin in ångström.
+        reads: the pair features to read. v11 to v14 read a stack of the head's own, because a
+            head on detached main features diverges as they drift.
+    """
+
+    bins: int = Field(32, ge=2)
+    low: float = Field(2.0, ge=0)
+    high: float = Field(40.0, gt=0)
+    reads: Literal["aux_pair", "pair"] = "aux_pair"
+
+    @model_validator(mode="after")
+    def _range_is_open(self) -> OrdinalDistanceHeadConfig:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+    def edges(self) -> list[float]:
+        """The bins - 1 thresholds in ångström, ascending, that the logits stand for."""
+        step = (self.high - self.low) / self.bins
+        return [self.low + k * step for k in range(1, self.bins)]
+
+    def needs(self) -> tuple[Port, ...]:
+        """The pair features that ``reads`` names."""
+        return (Port(self.reads, "B,L,L,p"),)
+
+    def gives(self) -> tuple[Port, ...]:
+        """Logits of a distance lying beyond each edge."""
+        return (Port("distance_logits", "B,L,L,k", width=self.bins - 1),)

@@ -1,0 +1,101 @@
+"""The denoiser of v11 to v14: frames on a noised Cα trace, moved by invariant point attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from minifold_core.geometry.frames import at_least_fp32
+from minifold_core.interfaces import Denoiser, Features
+from minifold_ipa.block import IPABlock
+from minifold_ipa.config import IPADenoiserConfig
+from minifold_ipa.rigid import Frames, frame_confidence, initial_rotations
+
+ABSENT = -1e9
+"""Logit of a key that is not there: finite, so that a row without any key stays finite too."""
+
+
+class IPADenoiser(Denoiser):
+    """Predicts positions and frames without noise; checkpointing recomputes layer by layer."""
+
+    def __init__(self, config: IPADenoiserConfig, widths: Mapping[str, int]) -> None:
+        super().__init__(config, widths)
+        self.config = config
+        self.single = nn.Sequential(
+            nn.LayerNorm(widths["single"]), nn.Linear(widths["single"], config.d_model)
+        )
+        self.pair_norm = nn.LayerNorm(widths["pair"])
+        self.pair_bias = nn.Linear(widths["pair"], config.layers * config.heads, bias=False)
+        self.time = nn.Sequential(nn.Linear(config.d_time, config.d_time), nn.SiLU())
+        self.blocks = nn.ModuleList(IPABlock(config, widths["pair"]) for _ in range(config.layers))
+
+    def forward(
+        self,
+        *,
+        single: Tensor,
+        pair: Tensor,
+        mask: Tensor,
+        coords_t: Tensor,
+        t: Tensor,
+        snr: Tensor,
+        coords_prev: Tensor | None,
+    ) -> Features:
+        """Denoise.
+
+        Args:
+            single: [B, L, d] residue features.
+            pair: [B, L, L, p] pair features.
+            mask: [B, L] True where there is a residue.
+            coords_t: [B, L, 3] the noised Cα trace in model units.
+            t: [B] integer noise levels.
+            snr: [B] their signal-to-noise ratios.
+            coords_prev: [B, L, 3] a previous prediction, for self-conditioning: it only replaces
+                the trace that the first frames are built from.
+
+        Returns:
+            ``coords`` [B, L, 3] in model units, 0 off the mask, and ``rotations`` [B, L, 3, 3],
+            the identity off the mask.
+        """
+        there = mask[..., None]
+        coords_t = at_least_fp32(coords_t).masked_fill(~there, 0)
+        centre = coords_t.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
+        confidence = frame_confidence(snr, self.config.snr_low, self.config.snr_high)
+        rotations = initial_rotations(coords_t, mask, confidence, coords_prev)
+        frames = Frames(rotations, (coords_t - centre).masked_fill(~there, 0))
+
+        pair = self.pair_norm(pair)
+        biases = self._pair_biases(pair)
+        # Every layer multiplies by the pair features: take them once to the autocast precision.
+        pair = pair.to(biases.dtype)
+        key_bias = torch.where(mask, 0.0, ABSENT).to(coords_t)
+        time = self.time(sinusoids(t, self.config.d_time).to(self.pair_bias.weight.dtype))
+        features = self.single(single)
+        for block, bias in zip(self.blocks, at_least_fp32(biases), strict=True):
+            arguments = (features, frames, time, pair, bias, key_bias)
+            if self.checkpointing and self.training and torch.is_grad_enabled():
+                features, frames = checkpoint(block, *arguments, use_reentrant=False)
+            else:
+                features, frames = block(*arguments)
+
+        identity = torch.eye(3, dtype=coords_t.dtype, device=coords_t.device)
+        return {
+            "coords": (frames.translations + centre).masked_fill(~there, 0),
+            "rotations": torch.where(there[..., None], frames.rotations, identity),
+        }
+
+    def _pair_biases(self, pair: Tensor) -> Tensor:
+        """[layers, H, B, L, L] what pairs add to the logits of every layer, in one product."""
+        weight = self.pair_bias.weight / math.sqrt(3)
+        biases = weight @ pair.flatten(0, 2).T
+        return biases.view(self.config.layers, self.config.heads, *pair.shape[:3])
+
+
+def sinusoids(t: Tensor, width: int) -> Tensor:
+    """[B, width] sines and cosines of times [B], periods from 2π to 10⁴·2π (Vaswani 2017, 3.5)."""
+    exponents = torch.arange(width // 2, device=t.device) / (width // 2)
+    angles = t[:, None] * 10_000.0**-exponents
+    return torch.cat([angles.sin(), angles.cos()], -1)

@@ -1,0 +1,78 @@
+"""Configs of the losses: the ports that each compares, and its constants in ångström."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from minifold_core.components import ComponentConfig
+from minifold_core.ports import Port
+from minifold_core.units import CA_CA
+
+COORDS = Port("coords", "B,L,3", width=3)
+ROTATIONS = Port("rotations", "B,L,3,3", width=3)
+TRUE_CA = Port("truth.ca", "B,L,3", width=3)
+TRUE_ROTATIONS = Port("truth.rotations", "B,L,3,3", width=3)
+
+
+class LossConfig(ComponentConfig):
+    """Base of the loss configs; by default a loss compares Cα coordinates with the native ones."""
+
+    ports: ClassVar[tuple[Port, ...]] = (COORDS, TRUE_CA)
+
+    def needs(self) -> tuple[Port, ...]:
+        """The predicted and the native ports that the loss compares."""
+        return self.ports
+
+
+class FAPEConfig(LossConfig):
+    """Frame aligned point error; ``clamp`` in ångström, None for the published, unclamped form."""
+
+    ports = (COORDS, ROTATIONS, TRUE_CA, TRUE_ROTATIONS)
+    clamp: float | None = Field(default=None, gt=0)
+
+
+class FrameRotationConfig(LossConfig):
+    """Angle between predicted and native frames."""
+
+    ports = (ROTATIONS, TRUE_ROTATIONS)
+
+
+class DistanceConfig(LossConfig):
+    """Squared error of all pairwise distances."""
+
+
+class BondConfig(LossConfig):
+    """Consecutive distances against one ``length`` in ångström, cis bonds included as published."""
+
+    length: float = Field(default=CA_CA, gt=0)
+
+
+class ChiralityConfig(LossConfig):
+    """Handedness of quartets."""
+
+
+class AngleConfig(LossConfig):
+    """Angles of triplets."""
+
+
+class RgConfig(LossConfig):
+    """Radius of gyration, from a head that gives its logarithm."""
+
+    ports = (Port("log_rg", "B"), TRUE_CA)
+
+
+class OrdinalDistanceConfig(LossConfig):
+    """Binned distances: K logits part ``lowest`` to ``highest`` ångström into K + 1 equal bins."""
+
+    ports = (Port("distance_logits", "B,L,L,k"), TRUE_CA)
+    lowest: float = Field(default=2.0, ge=0)
+    highest: float = Field(default=40.0, gt=0)
+
+
+class ClashConfig(LossConfig):
+    """Overlap of residues nearer than ``threshold`` ångström, weighted by contact probability."""
+
+    ports = (COORDS, Port("contacts", "B,L,L", optional=True), TRUE_CA)
+    threshold: float = Field(default=3.0, gt=0)

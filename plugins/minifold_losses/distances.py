@@ -1,0 +1,44 @@
+"""Losses on all pairs of Cα atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn.functional import relu
+
+from minifold_core.batch import Truth
+from minifold_core.geometry.frames import pairwise_distances
+from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
+from minifold_losses.config import ClashConfig, DistanceConfig
+
+
+class DistanceLoss(FullPrecisionLoss):
+    """Squared error of all pairwise Cα distances, in squared model units."""
+
+    config: DistanceConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``coords`` [B, L, 3]."""
+        error = pairwise_distances(prediction["coords"]) - pairwise_distances(truth.ca)
+        return masked_mean(error.pow(2), pair_mask(truth.mask))
+
+
+class ClashLoss(FullPrecisionLoss):
+    """``[(1 + 2 c_ij) relu(threshold - d_ij)]^2`` in squared model units, over non-bonded pairs.
+
+    ``c_ij`` is the encoder's contact probability, a constant here; 0 without such an encoder.
+    Residues on either side of a chain break are not bonded.
+    """
+
+    config: ClashConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``coords`` [B, L, 3] and, if given, ``contacts`` [B, L, L]."""
+        threshold = (self.config.threshold / truth.scale)[:, None, None]
+        overlap = relu(threshold - pairwise_distances(prediction["coords"]))
+        if "contacts" in prediction:
+            overlap = overlap * (1 + 2 * prediction["contacts"].detach())
+        bonded = truth.bonded(2).diag_embed(offset=1)
+        free = pair_mask(truth.mask) & ~(bonded | bonded.transpose(1, 2))
+        return masked_mean(overlap.pow(2), free)

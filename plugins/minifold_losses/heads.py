@@ -1,0 +1,54 @@
+"""Losses of the heads beside the denoiser: size of the fold, and binned distances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from minifold_core.batch import Truth
+from minifold_core.geometry.frames import pairwise_distances
+from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
+from minifold_losses.config import OrdinalDistanceConfig, RgConfig
+
+
+class RgLoss(FullPrecisionLoss):
+    """``(log Rg - log Rg*)^2`` with Rg in ångström, of proteins with two known Cα or more."""
+
+    config: RgConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``log_rg`` [B]."""
+        error = prediction["log_rg"] - _log_rg(truth)
+        return error.pow(2).masked_fill(truth.mask.sum(1) < 2, 0)
+
+
+def _log_rg(truth: Truth) -> Tensor:
+    """[B] logarithm of the radius of gyration in ångström, finite for a single point."""
+    known = truth.mask[..., None]
+    centre = (truth.ca * known).sum(1) / known.sum(1).clamp(min=1)
+    squares = (truth.ca - centre[:, None]).pow(2).sum(-1)
+    return (masked_mean(squares, truth.mask) + 1e-10).log() / 2 + truth.scale.log()
+
+
+class OrdinalDistanceLoss(FullPrecisionLoss):
+    """Cross-entropy of "farther than edge k" for every pair and edge, averaged over both.
+
+    Logit k of K stands for P(d > b_k); the edges b_k are the inner ones of K + 1 equal bins. The
+    mean over edges, not their sum, is what the published values of about 0.32 are.
+    """
+
+    config: OrdinalDistanceConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``distance_logits`` [B, L, L, K]."""
+        logits = prediction["distance_logits"]
+        edges = torch.linspace(
+            self.config.lowest, self.config.highest, logits.shape[-1] + 2, device=logits.device
+        )[1:-1]
+        distances = pairwise_distances(truth.ca) * truth.scale[:, None, None]
+        farther = (distances[..., None] > edges).to(logits)
+        entropy = binary_cross_entropy_with_logits(logits, farther, reduction="none")
+        return masked_mean(entropy.mean(-1), pair_mask(truth.mask))

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from component_checks import (
+    assert_finite_both_ways,
+    assert_padding_and_order_change_nothing,
+    perturb,
+    sequence_inputs,
+)
+from minifold_contact.config import ContactEncoderConfig
+from minifold_contact.encoder import ContactEncoder
+from minifold_contact.wrap import unwrap, wrap
+from pydantic import ValidationError
+
+from minifold_core.residues import CLS, EOS, MASK, PAD
+
+NANO = ContactEncoderConfig(d_model=16, d_pair=12, tower_layers=1, heads=2, opm_hidden=8)
+
+
+@pytest.fixture
+def encoder() -> ContactEncoder:
+    torch.manual_seed(0)
+    built = ContactEncoder(NANO, {})
+    perturb(built)
+    return built
+
+
+def test_parameter_count() -> None:
+    with torch.device("meta"):
+        count = sum(p.numel() for p in ContactEncoder(ContactEncoderConfig(), {}).parameters())
+    assert count == 1_188_101
+    assert 1_164_000 < count < 1_236_000
+
+
+def test_gives_what_the_config_says(encoder: ContactEncoder) -> None:
+    inputs = sequence_inputs()
+    given = encoder(**inputs)
+    b, length = inputs["mask"].shape
+    assert set(given) == {port.name for port in NANO.gives()}
+    assert given["single"].shape == (b, length, NANO.d_model)
+    assert given["contacts"].shape == (b, length, length)
+
+
+def test_contacts_are_symmetric_probabilities(encoder: ContactEncoder) -> None:
+    contacts = encoder(**sequence_inputs((30, 41)))["contacts"]
+    assert contacts.equal(contacts.transpose(1, 2))
+    assert contacts.ge(0).all()
+    assert contacts.le(1).all()
+    assert contacts[1].std() > 0.01
+
+
+def test_single_has_unit_scale_with_random_weights() -> None:
+    inputs = sequence_inputs((20,))
+    for seed in range(3):
+        torch.manual_seed(seed)
+        single = ContactEncoder(NANO, {})(**inputs)["single"]
+        torch.testing.assert_close(
+            single.std(-1, correction=0), torch.ones(1, 20), atol=0.01, rtol=0
+        )
+
+
+def test_padding_and_order_change_nothing(encoder: ContactEncoder) -> None:
+    assert_padding_and_order_change_nothing(encoder, sequence_inputs())
+
+
+def test_wrapping_puts_the_ends_next_to_the_chain() -> None:
+    tokens = torch.tensor([[7, 8, 9], [7, 8, PAD], [PAD, PAD, PAD]])
+    index = torch.tensor([[4, 5, 9], [4, 5, 6], [0, 1, 2]])
+    wrapped, inside, moved = wrap(tokens, tokens.ne(PAD), index)
+    assert wrapped.tolist() == [
+        [CLS, 7, 8, 9, EOS],
+        [CLS, 7, 8, EOS, PAD],
+        [CLS, EOS, PAD, PAD, PAD],
+    ]
+    assert inside.equal(wrapped.ne(PAD))
+    assert moved[0].tolist() == [3, 4, 5, 9, 10]
+    assert moved[1, :4].tolist() == [3, 4, 5, 6]
+    assert unwrap(wrapped[..., None])[0, :, 0].tolist() == [7, 8, 9]
+
+
+@pytest.mark.parametrize("token", [CLS, EOS])
+def test_attention_sees_the_end_tokens(encoder: ContactEncoder, token: int) -> None:
+    inputs = sequence_inputs()
+    before = encoder(**inputs)["single"]
+    with torch.no_grad():
+        encoder.embedding.weight[token].neg_()
+    after = encoder(**inputs)["single"]
+    assert (after - before).abs().amax(-1)[inputs["mask"]].gt(1e-5).all()
+
+
+def test_tokens_and_breaks_matter_and_the_first_number_does_not(encoder: ContactEncoder) -> None:
+    inputs = sequence_inputs()
+    plain = encoder(**inputs)
+    shifted = encoder(**(inputs | {"residue_index": inputs["residue_index"] + 50}))
+    torch.testing.assert_close(shifted, plain)
+    broken = inputs["residue_index"].clone()
+    broken[:, 3:] += 9
+    tokens = inputs["tokens"].masked_fill(inputs["mask"], MASK)
+    for changed in ({"residue_index": broken}, {"tokens": tokens}):
+        other = encoder(**(inputs | changed))
+        for name, value in plain.items():
+            assert not torch.allclose(other[name], value, atol=1e-3), name
+
+
+def test_contacts_feed_back_into_the_residues(encoder: ContactEncoder) -> None:
+    inputs = sequence_inputs()
+    before = encoder(**inputs)["single"]
+    with torch.no_grad():
+        encoder.contact_blocks[0].outer.weight.neg_()
+    assert not torch.allclose(encoder(**inputs)["single"], before, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_short_chains(encoder: ContactEncoder, length: int) -> None:
+    assert_finite_both_ways(encoder, sequence_inputs((length,)))
+
+
+def test_a_row_without_residues_stays_finite(encoder: ContactEncoder) -> None:
+    inputs = sequence_inputs()
+    inputs["tokens"][1] = PAD
+    inputs["mask"][1] = False
+    assert_finite_both_ways(encoder, inputs)
+    assert encoder(**inputs)["single"][1].eq(0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_stays_finite(encoder: ContactEncoder, dtype: torch.dtype) -> None:
+    with torch.autocast("cpu", dtype=dtype):
+        assert_finite_both_ways(encoder, sequence_inputs())
+
+
+def test_impossible_configs_are_refused() -> None:
+    for wrong in ({"d_model": 30, "heads": 4}, {"tower_layers": 0}, {"layers": 2}):
+        with pytest.raises(ValidationError):
+            ContactEncoderConfig(**wrong)
