@@ -1,8 +1,8 @@
 """Time and memory of one full-size attention layer, beside the plain form of the same formula.
 
 Run ``OMP_NUM_THREADS=1 python benchmarks/ipa.py``: on a busy machine several threads wait for each
-other. With ``pip install invariant-point-attention`` that package is
-measured too. Runs are interleaved, so that a busy machine slows all of them alike.
+other. Runs are interleaved, so that a busy machine slows all of them alike. With ``pip install
+invariant-point-attention`` that package is measured too.
 """
 
 from __future__ import annotations

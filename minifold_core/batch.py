@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from minifold_core.geometry.frames import ca_rotations
+from minifold_core.geometry.frames import ca_frame_mask, ca_rotations
 from minifold_core.residues import MASK, PAD, encode
 from minifold_core.units import MODEL_UNIT
 
@@ -135,8 +135,8 @@ class Truth:
 
     @cached_property
     def frame_mask(self) -> Tensor:
-        """[B, L] True where a native frame is defined: chains with at least three known Cα."""
-        return self.mask & (self.mask.sum(-1, keepdim=True) >= 3)
+        """[B, L] True where a native frame is defined."""
+        return ca_frame_mask(self.mask)
 
     def bonded(self, span: int = 2) -> Tensor:
         """[B, L-span+1] True where ``span`` consecutive residues are known and unbroken."""

@@ -144,9 +144,11 @@ def component(kind: Kind, name: str) -> ComponentSpec:
     offer = found.items.get(f"{kind}/{name}")
     if offer:
         return offer.spec
+    for problem in found.problems:
+        if f"'{kind}/{name}'" in problem.cause:
+            raise RequestError(f"{problem.cause}; {problem.mend}")
     kinds = [key.partition("/")[2] for key in found.items if key.startswith(f"{kind}/")]
-    why = "".join(f" ({problem})" for problem in found.problems if f"'{kind}/{name}'" in problem.cause)
-    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}{why}")
+    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}")
 
 
 def refresh() -> None:

@@ -35,7 +35,7 @@ class Component(nn.Module, ABC):
         self.checkpointing = False
 
     @abstractmethod
-    def forward(self, **ports: Any) -> Features:
+    def forward(self, *args: Any, **ports: Any) -> Features:
         """Compute the given ports from the needed ones."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -68,4 +69,5 @@ def build_manifest(name: str, sizes: tuple[str, ...]) -> dict[str, Any]:
 
 def dump_manifest(manifest: dict[str, Any]) -> str:
     """The text of a manifest file: one tensor a line, so that a change reads well in a diff."""
-    return json.dumps(manifest, indent=1).replace("[\n     ", "[").replace("\n     ]", "]") + "\n"
+    text = json.dumps(manifest, indent=1)
+    return re.sub(r"\[[\d,\s]+\]", lambda m: "".join(m[0].split()).replace(",", ", "), text) + "\n"

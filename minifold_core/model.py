@@ -24,16 +24,17 @@ class FoldModel(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.wiring = wiring
-        self.heads = nn.ModuleDict()
+        heads = {}
         for step in wiring.steps:
             slot = step.slot
             module = slot.spec.implementation_class()(slot.config, step.widths)
             if slot.frozen:
                 module.requires_grad_(False)
             if slot.path.startswith("heads."):
-                self.heads[slot.path.removeprefix("heads.")] = module
+                heads[slot.path.removeprefix("heads.")] = module
             else:
                 self.add_module(slot.path, module)
+        self.heads = nn.ModuleDict(heads)
         self._for_denoiser = wiring.needed_for(
             name for step in wiring.steps if step.per_state for name in step.reads
         )

@@ -1,4 +1,4 @@
-"""What the tests of encoders and pair stacks share: inputs, and properties that all of them keep."""
+"""What the tests of encoders and pair stacks share: inputs, and properties that all keep."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def list_models(
     if not rows:
         print("no version fits; minifold list-models lists all")
         return
-    numbers = ("parameters", "trainable", "best")
+    numbers = ("parameters", "best")
     listing = table("id", "status", "from", *numbers, "summary", numbers=numbers)
     for row in rows:
         published = row["published"]
@@ -48,7 +48,6 @@ def list_models(
             row["status"],
             ", ".join(row["parents"]) or "–",
             millions(row["parameters"]),
-            millions(row["trainable_parameters"]),
             f"{published['val_total']:.3f}" if published else "–",
             row["summary"],
         )

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minifold_core.data.breaks import residue_index
 from minifold_core.data.records import Chain
@@ -33,7 +34,7 @@ def read_record(line: bytes, provenance: str) -> Chain:
         name, cath = str(record["name"]), tuple(map(str, record.get("CATH") or ()))
     except (ValueError, KeyError, TypeError, AttributeError, RequestError) as error:
         raise RequestError(f"{provenance}: not a CATH chain record ({error!r})") from error
-    mask = np.isfinite(backbone).all(-1)
+    mask: NDArray[np.bool_] = np.all(np.isfinite(backbone), axis=-1)
     backbone = np.where(mask[..., None], backbone, np.float32(0))
     return Chain(
         name=name,

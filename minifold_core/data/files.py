@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable
+from gzip import GzipFile
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,8 +33,9 @@ def stem_of(path: Path) -> str:
 
 def open_binary(path: Path) -> BinaryIO:
     """The file's bytes, decompressed where the name ends in ``.gz``."""
-    opened = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
-    return cast(BinaryIO, opened)
+    if path.name.lower().endswith(".gz"):
+        return cast(BinaryIO, GzipFile(path))
+    return path.open("rb")
 
 
 def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:

@@ -42,34 +42,32 @@ def write_pack(
 
 
 def _tensors(chains: Sequence[Chain], rejected: Iterable[Rejection]) -> dict[str, NDArray[Any]]:
-    side_masks = [
-        np.zeros((len(c), MAX_SIDECHAIN_ATOMS), bool)
-        if c.sidechain_mask is None
-        else c.sidechain_mask
-        for c in chains
-    ]
-    side_atoms = [
-        c.sidechain[c.sidechain_mask]
-        for c in chains
-        if c.sidechain is not None and c.sidechain_mask is not None
-    ]
+    sides = [_sidechain(chain) for chain in chains]
+    known = [mask for _, mask in sides]
+    backbone_mask = to_bits(np.concatenate([c.backbone_mask for c in chains]))
     return {
         "tokens": np.array(encode("".join(c.sequence for c in chains)), np.uint8),
         "residue_index": np.concatenate([c.residue_index for c in chains]).astype(np.int32),
         "backbone": np.concatenate([c.backbone for c in chains]).astype(np.float32),
-        "backbone_mask": to_bits(np.concatenate([c.backbone_mask for c in chains])).astype(
-            np.uint8
-        ),
-        "sidechain": np.concatenate([np.zeros((0, 3)), *side_atoms]).astype(np.float32),
-        "sidechain_mask": to_bits(np.concatenate(side_masks)),
+        "backbone_mask": backbone_mask.astype(np.uint8),
+        "sidechain": np.concatenate([coord[mask] for coord, mask in sides]).astype(np.float32),
+        "sidechain_mask": to_bits(np.concatenate(known)),
         "offsets": _offsets(len(c) for c in chains),
-        "sidechain_offsets": _offsets(int(mask.sum()) for mask in side_masks),
+        "sidechain_offsets": _offsets(int(mask.sum()) for mask in known),
         "split": np.array([SPLITS.index(c.split) for c in chains], np.uint8),
         "names": _text(c.name for c in chains),
         "cath": _text(" ".join(c.cath) for c in chains),
         "provenance": _text(c.provenance for c in chains),
         "rejected": _text("\t".join(map(_flat, (r.name, r.reason, r.detail))) for r in rejected),
     }
+
+
+def _sidechain(chain: Chain) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Side-chain atoms [L, 10, 3] in ångström and which are known, also where there is none."""
+    if chain.sidechain is None or chain.sidechain_mask is None:
+        shape = (len(chain), MAX_SIDECHAIN_ATOMS)
+        return np.zeros((*shape, 3), np.float32), np.zeros(shape, bool)
+    return chain.sidechain, chain.sidechain_mask
 
 
 def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:

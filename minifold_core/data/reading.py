@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -72,7 +72,7 @@ def make_jobs(found: Sequence[tuple[Path, Path]], limits: Limits) -> Iterator[Jo
             files.clear()
 
 
-def run_jobs(jobs: Iterable[Job], workers: int) -> Iterator[tuple[Job, Read]]:
+def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Read], None, None]:
     """Each job with what it read, in order, on ``workers`` processes (1: in this one).
 
     Raises:
@@ -137,10 +137,8 @@ def _line_jobs(path: Path, source: Path, limits: Limits) -> Iterator[Job]:
                 yield Job(source, len(lines), partial(read_lines, path, first, lines, limits))
                 first += len(lines)
     except BROKEN_STREAM as error:
-        rejection: Read = [
-            Rejection(f"{path}:{first}", "unreadable", f"the file breaks off ({error})")
-        ]
-        yield Job(source, 0, partial(list, rejection))
+        broken = Rejection(f"{path}:{first}", "unreadable", f"the file breaks off ({error})")
+        yield Job(source, 0, partial(list, [broken]))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -43,7 +43,7 @@ def read_splits(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for name, split in pairs:
         if split not in SPLITS:
-            raise RequestError(f"{path}: unknown split '{split}'; {did_you_mean(split, SPLITS)}")
+            raise RequestError(f"{path}: unknown split '{split}'; {did_you_mean(str(split), SPLITS)}")
         if table.setdefault(name, split) != split:
             raise RequestError(f"{path}: '{name}' is in both {table[name]} and {split}; keep one")
     return table
@@ -70,11 +70,10 @@ def hash_splits(chains: Sequence[Chain], validation: float) -> dict[str, str]:
     for chain in chains:
         one, other = sorted((root(f"entry {_entry(chain)}"), root(f"sequence {chain.sequence}")))
         group[other] = one
+    held_out = (_uniform(root(f"entry {_entry(chain)}")) < validation for chain in chains)
     return {
-        chain.name: "validation"
-        if _uniform(root(f"entry {_entry(chain)}")) < validation
-        else "train"
-        for chain in chains
+        chain.name: "validation" if held else "train"
+        for chain, held in zip(chains, held_out, strict=True)
     }
 
 

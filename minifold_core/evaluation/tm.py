@@ -68,7 +68,7 @@ def search(pred: Tensor, target: Tensor) -> SearchScores:
     included = fragments(length).to(pred.device).expand(pairs, -1, -1)
     for iteration in range(MAX_ITERATIONS + 1):
         squared = _squared_distances(included.to(pred), features)
-        tm = tm.maximum((squared * d0**-2 + 1).reciprocal().sum(-1).amax(1))
+        tm = tm.maximum(squared.div(d0**2).add_(1).reciprocal_().sum(-1).amax(1))
         counts = torch.stack([(squared < cutoff).sum(-1).amax(1) for cutoff in cutoffs], -1)
         within = within.maximum(counts.to(within))
         near = _near(squared, d0_search + (1 if iteration else -1))

@@ -51,8 +51,9 @@ def optimal_rotation(covariance: Tensor) -> Tensor:
     ]  # fmt: skip
     order = torch.tensor([0, 1, 2, 3, 1, 4, 5, 6, 2, 5, 7, 8, 3, 6, 8, 9], device=covariance.device)
     horn = torch.stack(upper, -1).index_select(-1, order).unflatten(-1, (4, 4))
-    # Eigenvalues come in ascending order: the last eigenvector is the best quaternion.
-    return quaternion_to_rotation(torch.linalg.eigh(horn).eigenvectors[..., -1])
+    # Eigenvalues ascend, so the best quaternion is the first of the negated matrix; in that order a
+    # covariance of zero gives the identity.
+    return quaternion_to_rotation(torch.linalg.eigh(-horn).eigenvectors[..., 0])
 
 
 def superpose(mobile: Tensor, target: Tensor, weights: Tensor | None = None) -> Superposition:

@@ -13,7 +13,8 @@ import torch
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.console import note
-from minifold_core.data.dataset import PackedDataset, collate
+from minifold_core.data.batching import collate
+from minifold_core.data.dataset import PackedDataset
 from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
 from minifold_core.training.objective import Objective

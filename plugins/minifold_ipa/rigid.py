@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from minifold_core.geometry.frames import (
-    at_least_fp32,
     ca_rotations,
     quaternion_to_rotation,
     slerp_from_identity,
@@ -74,5 +73,5 @@ def initial_rotations(
         previous: [B, L, 3] a previous prediction of the clean trace, if there is one.
     """
     if previous is not None:
-        return ca_rotations(previous, mask).to(at_least_fp32(coords).dtype)
+        return ca_rotations(previous, mask)
     return slerp_from_identity(ca_rotations(coords, mask), confidence[:, None])

@@ -13,10 +13,11 @@ class OuterProductMean(nn.Module):
 
     AlphaFold 2, suppl. Algorithm 10; with one sequence the mean is over one term::
 
-        pair_ijp = sum_cd W_pcd a_ic b_jd + bias_p
+        pair_ijp = sum_cd W_pcd a_ic b_jd
 
     W meets one operand first, so that the L × L × c² outer product never exists: time and memory
-    then grow with L² c p. It runs in float32, because it sums over c² products.
+    then grow with L² c p. It runs in float32, because it sums over c² products. There is no bias:
+    the relative positions, which are added to it, hold one.
 
     Args:
         d_single: width of the residue features.
@@ -30,7 +31,6 @@ class OuterProductMean(nn.Module):
         self.left = nn.Linear(d_single, hidden, bias=False)
         self.right = nn.Linear(d_single, hidden, bias=False)
         self.weight = nn.Parameter(torch.empty(d_pair, hidden, hidden))
-        self.bias = nn.Parameter(torch.zeros(d_pair))
         nn.init.normal_(self.weight, std=1 / hidden)
 
     def forward(self, single: Tensor, mask: Tensor) -> Tensor:
@@ -42,5 +42,4 @@ class OuterProductMean(nn.Module):
             half = nn.functional.linear(self.right(normed), self.weight.flatten(0, 1))
             # [B, i, c] @ [B, c, jp]: the result is laid out as [B, i, j, p] without a copy.
             half = half.view(b, length * d_pair, hidden).transpose(1, 2)
-            outer = torch.bmm(self.left(normed), half).view(b, length, length, d_pair)
-            return outer + self.bias
+            return torch.bmm(self.left(normed), half).view(b, length, length, d_pair)

@@ -54,8 +54,8 @@ class LogPositions(RelativePositions):
     """Embeddings of log-spaced bins of separation, a set per direction, plus sines and cosines.
 
     Bins 0 ... linear hold one separation each; the others are spaced evenly in the logarithm, the
-    last one at ``reach``. As the source has it, they start finer than one residue: with 128 bins,
-    every separation up to 27 has its own bin and some bins in between hold none.
+    last one at ``reach``. That starts finer than one residue: of the published 128 bins up to 512,
+    every separation up to 32 has one for itself and sixteen in between hold none.
 
     Args:
         d: width of the features.

@@ -68,8 +68,9 @@ class BlockPairStack(PairStack):
         pair_mask = mask[:, :, None] & mask[:, None, :]
         if contacts is None:  # as zeros, so that the projection still has a gradient
             contacts = torch.zeros_like(pair_mask, dtype=single.dtype)
-        pair = self.outer(single, mask) + self.positions(residue_index)
-        pair = pair + self.contact(contacts[..., None])
+        pair = self.outer(single, mask)
+        pair += self.positions(residue_index)
+        pair += self.contact(contacts[..., None])
         recompute = self.checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks:
             if recompute:

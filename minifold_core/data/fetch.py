@@ -1,0 +1,178 @@
+"""Downloading PDB entries and the CATH 4.2 chain set."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from minifold_core.console import note, progress
+from minifold_core.errors import MinifoldError, RequestError
+
+CATH = "cath-4.2"
+MIB = 2**20
+TIMEOUT_S = 60
+ENTRY_ID = re.compile(r"[0-9][a-z0-9]{3}|pdb_[0-9a-z]{8}")
+RCSB_URL_VARIABLE = "MINIFOLD_RCSB_URL"
+"""Environment variable naming a mirror that serves ``ID.bcif`` as models.rcsb.org does."""
+CATH_URL_VARIABLE = "MINIFOLD_CATH_URL"
+"""Environment variable naming a mirror of the directory that holds the CATH 4.2 files."""
+CATH_URL = "http://people.csail.mit.edu/ingraham/graph-protein-design/data/cath/"
+CATH_FILES: dict[str, str | None] = {"chain_set.jsonl": None, "chain_set_splits.json": None}
+"""SHA-256 of each file of CATH 4.2 as published; None where none is published.
+
+Without a published hash the first download is trusted: its hash is written beside it and every
+later download has to match.
+"""
+
+
+def fetch_entries(ids: Sequence[str], out: Path, base_url: str | None = None) -> list[Path]:
+    """Download entries as ``ID.bcif``; one that is there already is kept.
+
+    Args:
+        ids: PDB ids such as ``1ubq``.
+        out: directory, made if needed.
+        base_url: where ``ID.bcif`` lies; by default ``MINIFOLD_RCSB_URL``, else the RCSB.
+
+    Returns:
+        The files, old and new. What failed is noted on stderr.
+
+    Raises:
+        RequestError: an id is none.
+        MinifoldError: no entry could be fetched.
+    """
+    ids = list(dict.fromkeys(name.lower() for name in ids))
+    for name in ids:
+        if not ENTRY_ID.fullmatch(name):
+            raise RequestError(f"'{name}' is no PDB id; give ids such as 1ubq, or {CATH} alone")
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with (
+        _mirror(base_url or os.environ.get(RCSB_URL_VARIABLE)),
+        progress("fetching", len(ids)) as advance,
+    ):
+        for name in ids:
+            path = out / f"{name}.bcif"
+            try:
+                if not path.exists():
+                    _replace(path, _entry(name))
+                paths.append(path)
+            except MinifoldError as error:
+                note(f"{name}: {error}")
+            advance(1)
+    if not paths:
+        raise MinifoldError(f"none of {len(ids)} entries could be fetched; see the reasons above")
+    return paths
+
+
+def fetch_cath(out: Path, base_url: str | None = None) -> list[Path]:
+    """Download the CATH 4.2 chain set and its splits, checked by hash.
+
+    Args:
+        out: directory, made if needed.
+        base_url: directory of the files; by default ``MINIFOLD_CATH_URL``, else the publisher's.
+
+    Raises:
+        MinifoldError: no connection, or a file differs from its known hash.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    base = (base_url or os.environ.get(CATH_URL_VARIABLE) or CATH_URL).rstrip("/")
+    paths = []
+    for name, published in CATH_FILES.items():
+        record = out / f"{name}.sha256"
+        known = published or (record.read_text().split()[0] if record.exists() else None)
+        with ExitStack() as stack:
+            bar = _Download(name, stack)
+            downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=MIB, timeout=TIMEOUT_S)
+            try:
+                path = Path(pooch.retrieve(f"{base}/{name}", known, name, out, None, downloader))
+            except ValueError as error:
+                raise MinifoldError(
+                    f"{base}/{name}: SHA-256 is not {known}; nothing was kept. "
+                    f"If the publisher changed the file, delete {record}"
+                ) from error
+            except OSError as error:
+                raise MinifoldError(f"{base}/{name}: cannot be fetched ({error})") from error
+        if known is None:
+            digest = pooch.file_hash(str(path))
+            record.write_text(f"{digest}  {name}\n")
+            note(f"{name}: no hash is published; recorded {digest[:12]}… in {record} for next time")
+        paths.append(path)
+    return paths
+
+
+class _Download:
+    """What pooch takes for a progress bar; draws one on the console, in MiB."""
+
+    total = 0
+
+    def __init__(self, name: str, stack: ExitStack) -> None:
+        self._name, self._stack = name, stack
+        self._advance: Callable[[int], None] | None = None
+        self._complete = False
+
+    def update(self, size: int) -> None:
+        """``size`` more bytes; pooch fills the bar once more at the end, which is not drawn."""
+        if self._advance is None:
+            bar = progress(f"{self._name} (MiB)", self.total // MIB)
+            self._advance = self._stack.enter_context(bar)
+        if not self._complete:
+            self._advance(size // MIB)
+
+    def reset(self) -> None:
+        """The download is complete."""
+        self._complete = True
+
+    def close(self) -> None:
+        """Nothing to do: the stack closes the bar."""
+
+
+@contextmanager
+def _mirror(base_url: str | None) -> Iterator[None]:
+    """Let biotite's RCSB client ask ``base_url`` instead, for the duration."""
+    if base_url is None:
+        yield
+        return
+    client: Any = import_module("biotite.database.rcsb.download")
+    official = client._bcif_url
+    client._bcif_url = base_url.rstrip("/") + "/"
+    try:
+        yield
+    finally:
+        client._bcif_url = official
+
+
+def _entry(name: str) -> bytes:
+    """The BinaryCIF of one entry.
+
+    Raises:
+        MinifoldError: no connection, no such entry, or no BinaryCIF; one line without the id.
+    """
+    from biotite.database import RequestError as NoSuchEntry
+    from biotite.database import rcsb
+    from biotite.structure.io.pdbx import BinaryCIFFile
+
+    try:
+        content = rcsb.fetch(name, "bcif").getvalue()
+    except NoSuchEntry as error:
+        raise MinifoldError("the server has no such entry") from error
+    except OSError as error:
+        raise MinifoldError(f"cannot be fetched ({type(error).__name__})") from error
+    try:
+        BinaryCIFFile.read(io.BytesIO(content))
+    except Exception as error:  # a foreign parser on any bytes
+        raise MinifoldError("the server sent no BinaryCIF; try again") from error
+    return content
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)

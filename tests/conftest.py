@@ -1,0 +1,54 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from minifold_core import discovery
+from minifold_core.batch import ProteinBatch
+from minifold_core.data.batching import collate
+from minifold_core.data.dataset import open_dataset
+
+Result = subprocess.CompletedProcess[str]
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def minifold(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
+    """Run the command line in a process of its own, as a user does, in an empty directory."""
+    home = tmp_path_factory.mktemp("user")
+
+    def run(*arguments: object, cwd: Path = home, **environment: str) -> Result:
+        return subprocess.run(
+            [sys.executable, "-m", "minifold_core.cli.main", *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_batch() -> ProteinBatch:
+    """Two real chains of different lengths."""
+    chains = sorted(open_dataset(), key=lambda chain: len(chain.sequence))
+    return collate([chains[5], chains[8]])
+
+
+@pytest.fixture
+def fresh_discovery() -> None:
+    """Let a test change the installed entry points; forget them afterwards."""
+    discovery.refresh()
+    yield
+    discovery.refresh()

@@ -1,0 +1,148 @@
+"""Assembly: ports are checked before anything is built, and a refusal says what would help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from minifold_core import discovery
+from minifold_core.assembly import assemble, wire
+from minifold_core.catalogue import list_models
+from minifold_core.components import ComponentConfig, ComponentSpec
+from minifold_core.discovery import Offer, Origin, find_versions
+from minifold_core.errors import RequestError
+from minifold_core.manifest import build_manifest, dump_manifest
+from minifold_core.ports import Port
+from minifold_core.recipe import load_recipe
+from minifold_core.recipe_tree import read_source
+
+
+class TraceConfig(ComponentConfig):
+    """A denoiser that predicts no frames."""
+
+    def needs(self) -> tuple[Port, ...]:
+        return (Port("single", "B,L,d"), Port("coords_t", "B,L,3", width=3))
+
+    def gives(self) -> tuple[Port, ...]:
+        return (Port("coords", "B,L,3", width=3),)
+
+
+class WideConfig(ComponentConfig):
+    """A head that insists on a width that no encoder here has."""
+
+    def needs(self) -> tuple[Port, ...]:
+        return (Port("single", "B,L,d", width=7),)
+
+    def gives(self) -> tuple[Port, ...]:
+        return (Port("log_rg", "B"),)
+
+
+@pytest.fixture(autouse=True)
+def strange_parts(fresh_discovery: None) -> None:
+    """A denoiser and a head that do not fit everywhere."""
+    here = __name__
+    for kind, name, config in (("denoiser", "trace", "TraceConfig"), ("head", "wide", "WideConfig")):
+        spec = ComponentSpec(kind, name, f"{here}:{config}", "none:None", "")  # type: ignore[arg-type]
+        offer = Offer(spec, Origin(name, here, "test", "1"))
+        discovery.find_components().items[f"{kind}/{name}"] = offer
+
+
+def refusal(**changes: dict) -> str:
+    with pytest.raises(RequestError) as caught:
+        wire(load_recipe("v13", **changes))
+    return str(caught.value)
+
+
+def test_a_missing_port_is_refused_with_what_would_give_it() -> None:
+    assert refusal(components={"denoiser": "trace"}) == (
+        "fape needs port 'rotations'; denoiser 'trace' gives coords. "
+        "Use denoiser 'ipa', or --set losses.fape.weight=0"
+    )
+
+
+def test_losses_switched_off_need_no_ports() -> None:
+    off = {"losses.fape.weight": 0, "losses.frame_rot.weight": 0}
+    wiring = wire(load_recipe("v13", components={"denoiser": "trace"}, values=off))
+    assert "rotations" not in wiring.unused.get("denoiser", ())
+
+
+def test_a_slot_names_the_port_that_it_lacks() -> None:
+    said = refusal(values={"heads.extra.component": "ordinal_distance", "heads.extra.reads": "pair"})
+    assert said.startswith("port 'distance_logits' is given twice")
+
+
+def test_widths_that_disagree_are_refused() -> None:
+    said = refusal(components={"heads.rg": "wide"})
+    assert said == "heads.rg 'wide' needs port 'single' 7 wide; it is given 128 wide"
+
+
+def test_a_port_that_nothing_reads_and_a_slot_that_nothing_trains_are_known() -> None:
+    off = {"losses.fape.weight": 0, "losses.frame_rot.weight": 0, "losses.aux_dist.weight": 0}
+    wiring = wire(load_recipe("v13", values=off))
+    assert wiring.unused["denoiser"] == ("rotations",)
+    assert set(wiring.idle) == {"aux_pair_stack", "heads.distance"}
+    assert wire(load_recipe("v13")).idle == ()
+    assert wire(load_recipe("v13")).unused == {}
+
+
+def test_what_the_sampler_needs_is_the_main_trunk_alone() -> None:
+    assert wire(load_recipe("v13")).needed_for(["single", "pair"]) == {"encoder", "pair_stack"}
+
+
+@pytest.mark.parametrize("version", list(find_versions().items))
+def test_manifests_are_what_the_code_builds(version: str) -> None:
+    package = find_versions().items[version]
+    manifest = build_manifest(version, read_source(version).sizes)
+    there = (package.directory / "manifest.json").read_text(encoding="utf-8")
+    assert dump_manifest(manifest) == there, "run python scripts/build_manifests.py"
+
+
+@pytest.mark.parametrize(
+    ("version", "total", "trainable", "slots"),
+    [
+        ("v12", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
+        ("v12b", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
+        ("v13", 36.5e6, None, {"encoder": 1.2e6, "denoiser": 28.5e6}),
+    ],
+)
+def test_parameter_counts_meet_the_published_ones(
+    version: str, total: float, trainable: float | None, slots: dict[str, float]
+) -> None:
+    (row,) = list_models([version])
+    # The source gives v13 as a range, 35-38 M.
+    assert row["parameters"] == pytest.approx(total, rel=0.03 if trainable else 1.5 / 36.5)
+    if trainable:
+        assert row["trainable_parameters"] == pytest.approx(trainable, rel=0.03)
+    with torch.device("meta"):
+        counts = assemble(version).parameter_counts()
+    for slot, expected in slots.items():
+        assert counts[slot][0] == pytest.approx(expected, rel=0.03)
+
+
+def test_v12_pair_stack_and_aux_stack_are_the_published_size() -> None:
+    with torch.device("meta"):
+        counts = assemble("v12").parameter_counts()
+    assert counts["pair_stack"][0] <= 0.9e6
+    assert counts["aux_pair_stack"][0] == pytest.approx(0.5e6, rel=0.1)
+
+
+def test_state_dict_names_begin_with_slots() -> None:
+    with torch.device("meta"):
+        names = assemble("v13", "nano").state_dict()
+    slots = ("encoder.", "pair_stack.", "aux_pair_stack.", "denoiser.", "heads.rg.", "heads.distance.")
+    assert all(name.startswith(slots) for name in names)
+
+
+def test_python_offers_what_the_command_line_does_and_loads_lazily() -> None:
+    code = (
+        "import sys, minifold_core as m\n"
+        "assert not {'torch', 'pydantic', 'typer'} & set(sys.modules)\n"
+        "assert [r['id'] for r in m.list_models(['v13'])] == ['v13']\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert m.assemble('v13', size='nano').recipe.size == 'nano'\n"
+        "assert m.__version__ and set(dir(m)) == set(m.__all__)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,120 @@
+"""Discovery: one bad plugin harms nobody else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minifold_core import discovery
+from minifold_core.catalogue import list_models, natural
+from minifold_core.diagnosis import diagnose
+from minifold_core.errors import RequestError
+from minifold_core.recipe import load_recipe
+
+Install = Callable[..., None]
+
+GOOD = """
+from minifold_core.components import ComponentSpec
+from minifold_core.hookspecs import hookimpl
+
+@hookimpl
+def minifold_components():
+    return [ComponentSpec("loss", "{name}", "minifold_losses.config:FAPEConfig",
+                          "minifold_losses.frames:FAPELoss", "a copy")]
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: None) -> Install:
+    """Install a distribution with one module and one ``minifold.plugins`` entry point."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(distribution: str, entry: str, source: str, group: str = "minifold.plugins") -> None:
+        module = distribution.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        value = entry.partition("=")[2] or module
+        (info / "entry_points.txt").write_text(f"[{group}]\n{entry.partition('=')[0]} = {value}\n")
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        discovery.refresh()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
+        ("raise RuntimeError('on import')", "RuntimeError: on import"),
+        (GOOD.replace("return [", "raise ValueError('in the hook')\n    return ["), "in the hook"),
+        (GOOD.replace("minifold_components", "minifold_komponents"), "unknown hook 'minifold_komponents'"),
+        (GOOD.replace("return [", "return ['x'] or ["), "which is no ComponentSpec"),
+    ],
+)
+def test_a_broken_plugin_is_listed_and_the_others_go_on(install: Install, source: str, cause: str) -> None:
+    install("bad-plugin", "bad", source)
+    found = discovery.find_components()
+    assert "denoiser/ipa" in found.items
+    (problem,) = found.problems
+    assert problem.origin.distribution == "bad-plugin"
+    assert cause in problem.cause
+    assert "bad-plugin" in problem.mend
+    assert [f.result for f in diagnose() if not f.ok and "bad" in f.what]
+    load_recipe("v13")
+
+
+def test_a_good_plugin_offers_its_component_under_its_name(install: Install) -> None:
+    install("good-plugin", "good", GOOD.format(name="fape2"))
+    assert discovery.component("loss", "fape2").summary == "a copy"
+    recipe = load_recipe("v13", values={"losses.fape2.weight": 1.0})
+    assert "fape2" in recipe.active_losses
+
+
+def test_two_owners_of_one_component_are_both_named_and_neither_wins(install: Install) -> None:
+    install("rival", "rival", GOOD.format(name="fape"))
+    with pytest.raises(RequestError, match="claimed by .*; uninstall one") as caught:
+        discovery.component("loss", "fape")
+    assert "minifold" in str(caught.value)
+    assert "rival 1.0" in str(caught.value)
+    assert "loss/bond" in discovery.find_components().items
+
+
+def test_two_plugins_of_one_name_are_both_refused(install: Install) -> None:
+    install("rival", "ipa", GOOD.format(name="other"))
+    assert "loss/other" not in discovery.find_components().items
+    assert len([p for p in discovery.find_components().problems if "plugin 'ipa'" in p.cause]) == 2
+
+
+def test_a_version_without_a_recipe_is_listed_as_a_problem(install: Install) -> None:
+    install("ghost", "v99=ghost", "", group="minifold.versions")
+    assert "v99" not in discovery.find_versions().items
+    with pytest.raises(RequestError, match="version 'v99' cannot be used: v99 .ghost 1.0.*"):
+        discovery.version_package("v99")
+    assert list_models()
+
+
+def test_natural_order() -> None:
+    names = ["v10", "v8", "v11b", "v12", "v11", "v9", "v12b", "contact"]
+    assert sorted(names, key=natural) == ["contact", "v8", "v9", "v10", "v11", "v11b", "v12", "v12b"]
+
+
+def test_listing_filters() -> None:
+    def ids(**filters: object) -> list[str]:
+        return [row["id"] for row in list_models(**filters)]  # type: ignore[arg-type]
+
+    assert ids() == ["v12", "v12b", "v13"]
+    assert ids(patterns=["v12*"], exclude=["v12"]) == ["v12b"]
+    assert ids(uses="triangle") == ["v13"]
+    assert ids(status="current") == ["v13"]
+    assert ids(has_weights=True) == []
+    with pytest.raises(RequestError, match="did you mean 'current'"):
+        list_models(status="curent")
+    with pytest.raises(RequestError, match="no version matches 'v133'"):
+        list_models(["v133"])

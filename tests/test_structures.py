@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+from biotite.structure.io import pdb, pdbx
+
+from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
+from minifold_core.structures import write_structure
+
+SEQUENCE = "ACDEFGHIKLMNPQRSTVWYX"
+INDEX = torch.tensor([*range(10), *range(14, 25)])
+COORDS = 20 * torch.randn(len(SEQUENCE), 4, 3, generator=torch.Generator().manual_seed(0))
+SUFFIXES = (".pdb", ".cif", ".bcif")
+
+
+def read(path: Path):
+    if path.suffix == ".pdb":
+        return pdb.PDBFile.read(path).get_structure(model=1, extra_fields=["b_factor"])
+    file = (pdbx.CIFFile if path.suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
+    return pdbx.get_structure(file, model=1, extra_fields=["b_factor"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_biotite_reads_a_backbone_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    write_structure(path, COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS)
+    atoms = read(path)
+    assert len(atoms) == 4 * len(SEQUENCE) + 1
+    assert atoms.atom_name[-1] == "OXT"
+    assert (atoms.b_factor == 0).all()
+    np.testing.assert_allclose(atoms.coord[:-1], COORDS.flatten(0, 1), atol=6e-4)
+    ca = atoms[atoms.atom_name == "CA"]
+    assert list(ca.res_name) == [ONE_TO_THREE[code] for code in SEQUENCE]
+    assert list(ca.res_id) == (INDEX + 1).tolist()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES[:2])
+@pytest.mark.parametrize("atoms", [("CA",), BACKBONE_ATOMS])
+def test_gemmi_reads_it_back(tmp_path: Path, suffix: str, atoms: tuple[str, ...]) -> None:
+    path = tmp_path / f"out{suffix}"
+    coords = COORDS[:, 1] if atoms == ("CA",) else COORDS
+    b = torch.linspace(0, 100, len(SEQUENCE))
+    write_structure(path, coords, SEQUENCE, INDEX, atoms=atoms, b_factors=b, name="a (name) #1")
+    structure = gemmi.read_structure(str(path))
+    structure.setup_entities()
+    (chain,) = structure[0]
+    assert len(chain.get_polymer()) == len(SEQUENCE)
+    for i, residue in enumerate(chain):
+        assert residue.name == ONE_TO_THREE[SEQUENCE[i]]
+        assert residue.seqid.num == INDEX[i] + 1
+        last = i == len(SEQUENCE) - 1 and len(atoms) > 1
+        assert [atom.name for atom in residue] == [*atoms, "OXT"][: len(atoms) + last]
+        position = residue["CA"][0].pos.tolist()
+        assert position == pytest.approx(COORDS[i, 1].tolist(), abs=6e-4)
+        assert residue["CA"][0].b_iso == pytest.approx(float(b[i]), abs=6e-3)
+        assert residue["CA"][0].occ == 1
+
+
+def test_the_terminal_oxygen_completes_a_carboxylate(tmp_path: Path) -> None:
+    # An ideal residue: Cα at the origin, O and OXT at 120° about C.
+    xyz = torch.tensor([[[-0.525, 1.363, 0], [0, 0, 0], [1.526, 0, 0], [2.151, 1.062, 0.0]]])
+    write_structure(tmp_path / "a.pdb", xyz, "A", atoms=BACKBONE_ATOMS)
+    n, ca, c, o, oxt = read(tmp_path / "a.pdb").coord
+    assert np.linalg.norm(oxt - c) == pytest.approx(1.25, abs=2e-3)
+    assert oxt[1] == pytest.approx(-o[1], abs=0.05)
+    assert np.linalg.norm(oxt - ca) > 2.3
+    assert np.linalg.norm(oxt - n) > 2.3
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_named(tmp_path: Path, suffix: str, wrong: float) -> None:
+    coords = COORDS[:, 1].clone()
+    coords[4, 2] = wrong
+    with pytest.raises(MinifoldError, match="coordinate (nan|inf) of residue 5 is not finite"):
+        write_structure(tmp_path / f"out{suffix}", coords, SEQUENCE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_fit_the_columns_of_pdb_fits_mmcif(tmp_path: Path) -> None:
+    far = COORDS[:, 1] + torch.tensor([12_000.0, 0, 0])
+    with pytest.raises(MinifoldError, match=r"of residue 1 does not fit a PDB file; use \.cif"):
+        write_structure(tmp_path / "far.pdb", far, SEQUENCE)
+    with pytest.raises(MinifoldError, match="residue 10025 does not fit a PDB file"):
+        write_structure(tmp_path / "far.pdb", COORDS[:, 1], SEQUENCE, INDEX + 10_000)
+    write_structure(tmp_path / "far.cif", far, SEQUENCE, INDEX + 10_000)
+    np.testing.assert_allclose(read(tmp_path / "far.cif").coord, far, atol=2e-3)
+
+
+def test_what_disagrees_is_refused(tmp_path: Path) -> None:
+    path, ca = tmp_path / "out.pdb", COORDS[:, 1]
+    with pytest.raises(MinifoldError, match=r"20 residues of 1 atoms .* \(21, 1, 3\)"):
+        write_structure(path, ca, SEQUENCE[:-1])
+    with pytest.raises(MinifoldError, match="do not increase"):
+        write_structure(path, ca, SEQUENCE, INDEX.flip(0))
+    with pytest.raises(MinifoldError, match="B-factor 1e"):
+        write_structure(path, ca, SEQUENCE, b_factors=torch.full((21,), 1e5))
+    with pytest.raises(RequestError, match=r"did you mean '\.pdb'"):
+        write_structure(tmp_path / "out.pdbx", ca, SEQUENCE)
+    with pytest.raises(MinifoldError, match="cannot be written"):
+        write_structure(tmp_path / "absent" / "out.pdb", ca, SEQUENCE)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "out.cif"
+    write_structure(path, COORDS[:, 1], SEQUENCE)
+    before = path.read_bytes()
+
+    def full(self, target) -> None:
+        Path(target).write_text("half a fi")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pdbx.CIFFile, "write", full)
+    with pytest.raises(MinifoldError, match="No space left"):
+        write_structure(path, 0 * COORDS[:, 1], SEQUENCE)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_with_gradient_and_arrays_are_taken(tmp_path: Path) -> None:
+    write_structure(tmp_path / "a.pdb", COORDS[:, 1].clone().requires_grad_(), SEQUENCE)
+    write_structure(tmp_path / "b.pdb", COORDS[:, 1].numpy(), SEQUENCE.lower())
+    assert (tmp_path / "a.pdb").read_text() == (tmp_path / "b.pdb").read_text()
