@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch
+from minifold_core.data.records import Chain
 from minifold_core.diffusion.sampler import sample
 from minifold_core.model import FoldModel
-from minifold_core.recipe import SamplingConfig
+from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.training.objective import build_process
 
 SAMPLES_AT_ONCE = 16
@@ -24,6 +25,16 @@ class Target:
     name: str
     sequence: str
     residue_index: Tensor | None = None
+
+    @classmethod
+    def of(cls, chain: Chain) -> Target:
+        """The sequence of a packed chain."""
+        return cls(chain.name, chain.sequence, torch.from_numpy(chain.residue_index).long())
+
+    @property
+    def stem(self) -> str:
+        """The name, as a file may be called."""
+        return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in self.name)
 
 
 @dataclass(frozen=True)

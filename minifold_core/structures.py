@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from biotite.structure.io import pdb, pdbx
 from torch import Tensor
 
 from minifold_core.errors import MinifoldError, RequestError, did_you_mean
+from minifold_core.files import atomic
 from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
 
 FORMATS = (".pdb", ".cif", ".bcif")
@@ -144,10 +144,5 @@ def _write(path: Path, array: AtomArray, name: str) -> None:
         entry = pdbx.BinaryCIFCategory({"id": name})
         file = pdbx.BinaryCIFFile({name: pdbx.BinaryCIFBlock({"entry": entry})})
         pdbx.set_structure(file, array)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with atomic(path) as unfinished:
         file.write(str(unfinished))
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise MinifoldError(f"{path}: cannot be written ({error.strerror})") from error

@@ -9,7 +9,8 @@ import tomli_w
 
 from minifold_core.discovery import find_versions
 from minifold_core.errors import RequestError
-from minifold_core.recipe import Ramp, load_recipe, recipe_from_tables
+from minifold_core.recipe import load_recipe, recipe_from_tables
+from minifold_core.recipe_schema import Ramp
 from minifold_core.recipe_tree import Leaf, merge, nest, parse_assignments, read_source
 
 

@@ -75,7 +75,7 @@ def test_the_terminal_oxygen_completes_a_carboxylate(tmp_path: Path) -> None:
 def test_a_number_that_is_not_finite_is_named(tmp_path: Path, suffix: str, wrong: float) -> None:
     coords = COORDS[:, 1].clone()
     coords[4, 2] = wrong
-    with pytest.raises(MinifoldError, match="coordinate (nan|inf) of residue 5 is not finite"):
+    with pytest.raises(MinifoldError, match=r"coordinate (nan|inf) of residue 5 is not finite"):
         write_structure(tmp_path / f"out{suffix}", coords, SEQUENCE)
     assert list(tmp_path.iterdir()) == []
 
@@ -96,12 +96,13 @@ def test_what_disagrees_is_refused(tmp_path: Path) -> None:
         write_structure(path, ca, SEQUENCE[:-1])
     with pytest.raises(MinifoldError, match="do not increase"):
         write_structure(path, ca, SEQUENCE, INDEX.flip(0))
-    with pytest.raises(MinifoldError, match="B-factor 1e"):
+    with pytest.raises(MinifoldError, match="B-factor 100000 of residue 1 does not"):
         write_structure(path, ca, SEQUENCE, b_factors=torch.full((21,), 1e5))
     with pytest.raises(RequestError, match=r"did you mean '\.pdb'"):
         write_structure(tmp_path / "out.pdbx", ca, SEQUENCE)
+    (tmp_path / "folder.pdb").mkdir()
     with pytest.raises(MinifoldError, match="cannot be written"):
-        write_structure(tmp_path / "absent" / "out.pdb", ca, SEQUENCE)
+        write_structure(tmp_path / "folder.pdb", ca, SEQUENCE)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:

@@ -89,6 +89,8 @@ def pack(
     print(f"left out: {in_words(report.reasons) or 'nothing'}")
     if list_rejected:
         _print_rejected(report.rejected)
+    elif report.rejected:
+        note(f"each with its reason: minifold data info {out} --list-rejected")
 
 
 @app.command()
@@ -116,13 +118,13 @@ def info(
 def fetch(
     ids: Annotated[list[str], typer.Argument(help="PDB entry ids, or cath-4.2.")],
     out: Annotated[Path, typer.Option("--out", help="Directory to download into.")],
+    as_json: AsJson = False,
 ) -> None:
     """Download PDB entries as BinaryCIF, or the CATH 4.2 chain set."""
     from minifold_core.data.fetch import CATH, fetch_cath, fetch_entries
 
     paths = fetch_cath(out) if ids == [CATH] else fetch_entries(ids, out)
-    for path in paths:
-        print(path)
+    print(json.dumps([str(p) for p in paths]) if as_json else "\n".join(map(str, paths)))
     note(f"next: minifold data pack {out} --out data.safetensors")
 
 

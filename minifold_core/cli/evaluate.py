@@ -1,1 +1,75 @@
-def evaluate() -> None: ...
+"""``minifold evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minifold_core.cli.models import JsonOption
+from minifold_core.cli.output import emit_json, show
+from minifold_core.cli.platform import DeviceOption, choose_device
+from minifold_core.cli.sample import (
+    EtaOption,
+    GuidanceOption,
+    SeedOption,
+    SplitOption,
+    StepsOption,
+    WeightsArgument,
+    sampling_settings,
+    save_fold,
+)
+from minifold_core.console import note, progress
+from minifold_core.errors import ProtectedError
+
+
+def evaluate(
+    weights: WeightsArgument,
+    data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
+    split: SplitOption = "validation",
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the structures and evaluation.json.")
+    ] = None,
+    steps: StepsOption = None,
+    eta: EtaOption = None,
+    guidance: GuidanceOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Sample every chain of a split and judge the samples beside trivial predictors."""
+    from minifold_core.data.dataset import open_dataset
+    from minifold_core.evaluation.judge import judge
+    from minifold_core.files import atomic
+    from minifold_core.folding import Target, fold, steps_of
+    from minifold_core.weights.io import load_model
+
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
+    model, _ = load_model(weights)
+    settings = sampling_settings(model.recipe, steps, eta, guidance)
+    dataset = open_dataset(data)
+    if data == "demo":
+        note(f"data: the {dataset}; choose your own with --data")
+    chains = list(dataset.subset(split))
+    targets = [Target.of(chain) for chain in chains]
+    predicted = {}
+    with progress("sampling", steps_of(targets, settings)) as advance:
+        chosen = choose_device(device)
+        for done in fold(model, targets, settings, seed=seed, device=chosen, on_step=advance):
+            predicted[done.target.name] = done.coords
+            if out is not None:
+                save_fold(done, out / f"{done.target.stem}.pdb")
+    judgement = judge(predicted, chains, dataset, seed)
+    settings_used = settings.model_dump() | {"seed": seed, "data": data, "split": split}
+    result = {"weights": str(weights), "sampling": settings_used} | judgement.to_dict()
+    if out is not None:
+        with atomic(out / "evaluation.json") as path:
+            path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        note(f"structures and evaluation.json: {out}")
+    if as_json:
+        emit_json(result)
+    else:
+        show(judgement.report.to_table())

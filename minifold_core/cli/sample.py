@@ -11,11 +11,12 @@ from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
 from minifold_core.cli.platform import DeviceOption, choose_device
 from minifold_core.console import note, progress
-from minifold_core.errors import ProtectedError, RequestError, did_you_mean
+from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
 
 if TYPE_CHECKING:
-    from minifold_core.folding import Target
-    from minifold_core.recipe import Recipe, SamplingConfig
+    from minifold_core.folding import Fold, Target
+    from minifold_core.recipe import Recipe
+    from minifold_core.recipe_schema import SamplingConfig
 
 FORMATS = ("pdb", "cif", "bcif")
 
@@ -61,13 +62,12 @@ def sample(
     targets = _targets(sequence, fasta, data, split, length)
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
     if header.encoder == "random":
-        note("warning: these weights hold a random frozen encoder; the sequence is hardly seen")
+        note("warning: the frozen encoder of these weights is random: see minifold train --encoder-from")
 
     from minifold_core.folding import fold, steps_of
-    from minifold_core.structures import write_structure
 
     paths = {
-        (target.name, copy): out / f"{_stem(target.name)}{f'-{copy}' if count > 1 else ''}.{file_format}"
+        (target.name, copy): out / f"{target.stem}{f'-{copy}' if count > 1 else ''}.{file_format}"
         for target in targets
         for copy in range(1, count + 1)
     }
@@ -78,15 +78,30 @@ def sample(
         for done in fold(
             model, targets, settings, count=count, seed=seed, device=chosen, on_step=advance
         ):
-            target, path = done.target, paths[done.target.name, done.copy]
-            out.mkdir(parents=True, exist_ok=True)
-            write_structure(path, done.coords, target.sequence, target.residue_index, name=path.stem)
-            results.append({"name": target.name, "copy": done.copy, "file": str(path)})
+            path = paths[done.target.name, done.copy]
+            save_fold(done, path)
+            results.append({"name": done.target.name, "copy": done.copy, "file": str(path)})
     if as_json:
         emit_json(results)
     else:
         shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         print(f"{len(results)} structures of {len(targets)} proteins in {out}: {', '.join(shown)}")
+
+
+def save_fold(done: Fold, path: Path) -> None:
+    """Write a sample; its directory is made.
+
+    Raises:
+        MinifoldError: it cannot be written, or the model gave something that is no structure.
+    """
+    from minifold_core.structures import write_structure
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MinifoldError(f"{path.parent} cannot be made: {error.strerror}") from None
+    target = done.target
+    write_structure(path, done.coords, target.sequence, target.residue_index, name=path.stem)
 
 
 def sampling_settings(
@@ -97,7 +112,8 @@ def sampling_settings(
     Raises:
         RequestError: a choice is out of range.
     """
-    from minifold_core.recipe import SamplingConfig, validate_section
+    from minifold_core.recipe import validate_section
+    from minifold_core.recipe_schema import SamplingConfig
 
     chosen = {"steps": steps, "eta": eta, "guidance": guidance}
     chosen = {name: value for name, value in chosen.items() if value is not None}
@@ -121,12 +137,9 @@ def _targets(
         return [Target(f"length{length}", "X" * length)]
     if fasta is not None:
         return [Target(name, _checked(text, f"{fasta}, {name}")) for name, text in _read_fasta(fasta)]
-    import torch
-
     from minifold_core.data.dataset import open_dataset
 
-    chains = open_dataset(str(data)).subset(split)
-    return [Target(c.name, c.sequence, torch.from_numpy(c.residue_index).long()) for c in chains]
+    return [Target.of(chain) for chain in open_dataset(str(data)).subset(split)]
 
 
 def _read_fasta(path: Path) -> list[tuple[str, str]]:
@@ -153,10 +166,6 @@ def _checked(sequence: str, where: str) -> str:
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from None
     return sequence
-
-
-def _stem(name: str) -> str:
-    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in name)
 
 
 def _refuse_overwriting(paths: dict[tuple[str, int], Path]) -> None:

@@ -60,7 +60,7 @@ def train(
     train_set = dataset.subset("train")
     validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
     if data == "demo":
-        note(f"data: the built-in demo set of {len(dataset)} chains (choose your own with --data)")
+        note(f"data: the {dataset}; choose your own with --data")
     if validation_set is None:
         note("warning: no validation chains; the best weights are chosen by the training loss")
     torch.manual_seed(seed)

@@ -39,7 +39,10 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Every input file with the argument it came from; directories are searched, in sorted order.
+    """Every input file with its source; directories are searched, in sorted order.
+
+    The source is what a splits file may lie beside: the argument for structure files, the file
+    itself for a chain set.
 
     Files in a directory that no known suffix announces are passed over; a file that is named
     outright is taken whatever its suffix, so that what cannot be read is reported.
@@ -52,11 +55,12 @@ def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
     for path in given:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and format_of(p))
-            found.update((p, path) for p in inside if p not in found)
         elif path.is_file():
-            found.setdefault(path, path)
+            inside = [path]
         else:
             raise RequestError(f"{path}: no such file or directory; give {READ_AS_TEXT}")
+        for file in inside:
+            found.setdefault(file, file if format_of(file) == "jsonl" else path)
     if not found:
         places = ", ".join(map(str, given)) or "no input"
         raise RequestError(f"{places}: no structure file found; give {READ_AS_TEXT}")

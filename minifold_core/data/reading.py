@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ class Job:
     """Some entries (files, or lines of a chain set) of one input.
 
     Attributes:
-        source: the input as the user named it.
+        source: what they came from; see :func:`minifold_core.data.files.find_inputs`.
         entries: how many.
         read: gives their chains and rejections.
     """
@@ -58,15 +59,14 @@ def count_entries(found: Sequence[tuple[Path, Path]]) -> int:
 
 
 def make_jobs(found: Sequence[tuple[Path, Path]], limits: Limits) -> Iterator[Job]:
-    """The jobs that read ``found``, pairs of a file and the input that led to it."""
+    """The jobs that read ``found``, pairs of a file and its source."""
     files: list[Path] = []
     for i, (path, source) in enumerate(found):
         if format_of(path) == "jsonl":
-            yield from _line_jobs(path, source, limits)
+            yield from _line_jobs(path, limits)
             continue
         files.append(path)
-        following = found[i + 1] if i + 1 < len(found) else None
-        ends = following is None or following[1] != source or format_of(following[0]) == "jsonl"
+        ends = i + 1 == len(found) or found[i + 1][1] != source
         if ends or len(files) == FILES_PER_JOB:
             yield Job(source, len(files), partial(read_files, tuple(files), limits))
             files.clear()
@@ -81,7 +81,8 @@ def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Read], N
     if workers == 1:
         yield from ((job, job.read()) for job in jobs)
         return
-    pool = ProcessPoolExecutor(workers)
+    ignore_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(workers, initializer=ignore_interrupts)  # Ctrl-C is ours to handle
     waiting: deque[tuple[Job, Future[Read]]] = deque()
     try:
         for job in jobs:
@@ -129,16 +130,16 @@ def read_lines(path: Path, first: int, lines: Iterable[bytes], limits: Limits) -
     return read
 
 
-def _line_jobs(path: Path, source: Path, limits: Limits) -> Iterator[Job]:
+def _line_jobs(path: Path, limits: Limits) -> Iterator[Job]:
     first = 1
     try:
         with open_binary(path) as file:
             for lines in _chunks(file, LINES_PER_JOB):
-                yield Job(source, len(lines), partial(read_lines, path, first, lines, limits))
+                yield Job(path, len(lines), partial(read_lines, path, first, lines, limits))
                 first += len(lines)
     except BROKEN_STREAM as error:
         broken = Rejection(f"{path}:{first}", "unreadable", f"the file breaks off ({error})")
-        yield Job(source, 0, partial(list, [broken]))
+        yield Job(path, 0, partial(list, [broken]))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

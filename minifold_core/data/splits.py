@@ -18,7 +18,8 @@ def find_splits(source: Path) -> Path | None:
     ``structures.tsv`` beside the directory ``structures/``.
     """
     if source.is_dir():
-        path = source.resolve().with_suffix(".tsv")
+        directory = source.resolve()
+        path = directory.with_name(f"{directory.name}.tsv")
     elif format_of(source) == "jsonl":
         path = source.with_name(f"{stem_of(source)}_splits.json")
     else:
@@ -43,7 +44,8 @@ def read_splits(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for name, split in pairs:
         if split not in SPLITS:
-            raise RequestError(f"{path}: unknown split '{split}'; {did_you_mean(str(split), SPLITS)}")
+            mend = did_you_mean(str(split), SPLITS)
+            raise RequestError(f"{path}: '{name}' has unknown split '{split}'; {mend}")
         if table.setdefault(name, split) != split:
             raise RequestError(f"{path}: '{name}' is in both {table[name]} and {split}; keep one")
     return table

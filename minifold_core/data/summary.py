@@ -26,7 +26,11 @@ CLASSES = {
 
 
 def summarise(dataset: PackedDataset) -> dict[str, Any]:
-    """Counts, lengths, splits, CATH classes, coverage, rejections and sources, ready for JSON."""
+    """Counts, lengths, splits, CATH classes, coverage, rejections and sources, ready for JSON.
+
+    Args:
+        dataset: all chains of a packed file.
+    """
     file, header, lengths = dataset.file, dataset.file.header, dataset.lengths
     bins = Counter((lengths // BIN * BIN).tolist())
     tokens = file.column("tokens")

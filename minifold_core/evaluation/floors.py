@@ -5,16 +5,17 @@ None of them looks at a sequence. All take coordinates in ångström and a mask 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from minifold_core.data.records import Chain, entry_of
 from minifold_core.errors import RequestError
 from minifold_core.units import CA_CA
 
 ONE_POINT = "one point"
-COIL = "a coil of the right size"
+COIL = "coil of the right size"
 OTHER_CHAIN = "another real chain"
 
 
@@ -22,7 +23,7 @@ def floor_predictions(
     target: Tensor,
     mask: Tensor,
     names: Sequence[str],
-    library: Mapping[str, Tensor],
+    library: Iterable[Chain],
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """The predictions [B, L, 3] of every floor, by its name.
@@ -31,7 +32,8 @@ def floor_predictions(
         target: [B, L, 3] true Cα.
         mask: [B, L].
         names: B chain names.
-        library: Cα traces [N, 3] of real chains by name, from which other chains are taken.
+        library: real chains from which the other ones are taken: best those of a split that the
+            targets are not in, for a relative would be no floor.
         generator: makes the floors repeatable.
     """
     return {
@@ -56,7 +58,7 @@ def coil(target: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def other_chain(
-    mask: Tensor, names: Sequence[str], library: Mapping[str, Tensor], generator: torch.Generator
+    mask: Tensor, names: Sequence[str], library: Iterable[Chain], generator: torch.Generator
 ) -> Tensor:
     """[B, L, 3] a window, at random, of a real chain that comes from another entry.
 
@@ -66,26 +68,21 @@ def other_chain(
     Raises:
         RequestError: the library has no chain of another entry.
     """
+    traces = [(chain.entry, torch.tensor(chain.ca[chain.ca_mask])) for chain in library]
     predictions = torch.zeros(*mask.shape, 3)
-    for row, name in enumerate(names):
-        length = int(mask[row].sum())
-        others = [chain for key, chain in library.items() if entry(key) != entry(name)]
+    for row, (name, known) in enumerate(zip(names, mask.cpu(), strict=True)):
+        length = int(known.sum())
+        others = [trace for entry, trace in traces if entry != entry_of(name) and len(trace)]
         if not others:
             raise RequestError(f"{name}: no chain of another entry to compare with; add more data")
-        long_enough = [chain for chain in others if len(chain) >= length] or others
-        trace = _draw(long_enough, generator)
+        trace = _draw([other for other in others if len(other) >= length] or others, generator)
         while len(trace) < length:
             more = _draw(others, generator)
-            step = trace.new_tensor([CA_CA, 0.0, 0.0])
-            trace = torch.cat([trace, more - more[0] + trace[-1] + step])
+            beyond = trace[-1] + trace.new_tensor([CA_CA, 0.0, 0.0])
+            trace = torch.cat([trace, more - more[0] + beyond])
         start = _randint(len(trace) - length + 1, generator)
-        predictions[row, mask[row].cpu()] = trace[start : start + length]
+        predictions[row, known] = trace[start : start + length]
     return predictions.to(mask.device)
-
-
-def entry(name: str) -> str:
-    """The entry that a chain belongs to: ``1abc.A``, ``1abc_B`` and ``1ABC`` are all of ``1abc``."""
-    return name.replace("_", ".").split(".")[0].lower()
 
 
 def radius_of_gyration(x: Tensor, mask: Tensor) -> Tensor:
@@ -99,8 +96,8 @@ def _centre(x: Tensor, mask: Tensor) -> Tensor:
     return (x * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
 
 
-def _draw(chains: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    return chains[_randint(len(chains), generator)].float().cpu()
+def _draw(traces: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    return traces[_randint(len(traces), generator)]
 
 
 def _randint(count: int, generator: torch.Generator) -> int:

@@ -7,7 +7,8 @@ chains are stripped of them and measured together with others of the same length
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -75,14 +76,26 @@ def _by_length(
     _check(pred, target, mask)
     lengths = mask.sum(1)
     results: dict[str, Tensor] = {}
-    for n in lengths.unique().tolist():
-        at_once = max(1, ELEMENTS_AT_ONCE // (5 * n * n))  # a search has about 5n fragments
-        for rows in (lengths == n).nonzero()[:, 0].split(at_once):
-            known = mask[rows]
-            p, q = (x[rows][known].view(len(rows), n, 3) for x in (pred, target))
-            for name, values in kernel(p, q).items():
-                results.setdefault(name, pred.new_zeros(len(pred)))[rows] = values
+    with _one_thread():
+        for n in lengths.unique().tolist():
+            at_once = max(1, ELEMENTS_AT_ONCE // (5 * n * n))  # a search has about 5n fragments
+            for rows in (lengths == n).nonzero()[:, 0].split(at_once):
+                known = mask[rows]
+                p, q = (x[rows][known].view(len(rows), n, 3) for x in (pred, target))
+                for name, values in kernel(p, q).items():
+                    results.setdefault(name, pred.new_zeros(len(pred)))[rows] = values
     return results
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Arrays this small gain nothing from a second thread, and lose tenfold on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check(pred: Tensor, target: Tensor, mask: Tensor) -> None:

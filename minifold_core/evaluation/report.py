@@ -1,4 +1,4 @@
-"""The table of an evaluation: a model beside the floors on the same chains, and what to make of it."""
+"""The table of an evaluation: a model beside the floors on the same chains, and a verdict."""
 
 from __future__ import annotations
 

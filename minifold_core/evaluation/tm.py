@@ -2,7 +2,7 @@
 
 The search is that of the program TMscore (Zhang & Skolnick 2004, *Proteins* 57:702): superimpose a
 fragment, keep the residues that come near, superimpose those, and so on; begin from every fragment
-of length L, L/2, L/4 ... 4; report the best score met. All fragments of many pairs advance together.
+of length L, L/2, L/4 ... 4; report the best score met. All fragments of many pairs advance at once.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from minifold_core.errors import RequestError, did_you_mean
 from minifold_core.model import FoldModel
-from minifold_core.recipe import TrainingConfig
+from minifold_core.recipe_schema import TrainingConfig
 
 
 def trainable(model: FoldModel) -> dict[str, list[tuple[str, nn.Parameter]]]:

@@ -163,6 +163,20 @@ def test_a_chain_set_with_its_splits(tmp_path: Path, zipped: bool) -> None:
     assert second.sidechain is None
 
 
+def test_a_fetched_chain_set_is_split_as_published(structures: Path, tmp_path: Path) -> None:
+    """Also where the directory holds structures, which the chain set's splits do not concern."""
+    (structures / "chain_set.jsonl").write_text(cath_line("9aaa.A", 30))
+    table = {"train": [], "validation": [], "test": ["9aaa.A"]}
+    (structures / "chain_set_splits.json").write_text(json.dumps(table))
+    report = pack([structures], tmp_path / "x.safetensors", workers=1)
+    assert report.chains == 6
+    assert report.splits["test"] == 1
+    assert set(report.split_from.split("; ")) == {
+        "chain_set_splits.json",
+        "hash of the entry name, validation fraction 0.1",
+    }
+
+
 def test_a_chain_set_that_breaks_off(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl.gz"
     text = "\n".join(cath_line(f"{i}.A", 30) for i in range(200)).encode()

@@ -1,0 +1,194 @@
+"""Whole models: symmetry, padding, order, gradients, precision, short chains."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from minifold_core.assembly import assemble
+from minifold_core.batch import ProteinBatch, Truth
+from minifold_core.data.batching import collate
+from minifold_core.data.dataset import open_dataset
+from minifold_core.discovery import find_versions
+from minifold_core.interfaces import Features
+from minifold_core.model import FoldModel
+from minifold_core.training.objective import Objective
+
+VERSIONS = list(find_versions().items)
+LOW_NOISE, HIGH_NOISE = 30, 900
+
+
+def perturbed(version: str, dtype: torch.dtype = torch.float64) -> FoldModel:
+    """A nano model without zero-initialised layers, which would hide everything behind them."""
+    torch.manual_seed(1)
+    model = assemble(version, "nano").to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    return model.eval()
+
+
+def rotation(seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    q, r = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=generator))
+    q = q * torch.sign(torch.diagonal(r))
+    return q * torch.sign(torch.det(q))
+
+
+def noised(batch: ProteinBatch, objective: Objective, t: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Noised coordinates [B, L, 3] in float64, times and signal-to-noise ratios [B]."""
+    times = torch.full((len(batch),), t)
+    truth = Truth.of(batch)
+    generator = torch.Generator().manual_seed(3)
+    x = objective.process.noise(truth.ca, times, truth.mask, generator).double()
+    return x, times, objective.process.snr(times).double()
+
+
+def predict(model: FoldModel, batch: ProteinBatch, x: Tensor, t: Tensor, snr: Tensor) -> Features:
+    with torch.no_grad():
+        trunk = model.trunk(batch, complete=True)
+        return trunk | model.denoise(trunk, x, t, snr, batch.ca_mask)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_structures_turn_and_move_with_the_noised_state(version: str, demo_batch: ProteinBatch) -> None:
+    model = perturbed(version)
+    x, t, snr = noised(demo_batch, Objective.of(model.recipe), LOW_NOISE)
+    before = predict(model, demo_batch, x, t, snr)
+    turn, shift = rotation(0), torch.tensor([3.0, -2.0, 5.0], dtype=torch.float64)
+    after = predict(model, demo_batch, x @ turn.T + shift, t, snr)
+    mask = demo_batch.ca_mask
+    moved = before["coords"] @ turn.T + shift
+    torch.testing.assert_close(after["coords"][mask], moved[mask], atol=1e-6, rtol=0)
+    turned = (turn @ before["rotations"])[mask]
+    torch.testing.assert_close(after["rotations"][mask], turned, atol=1e-6, rtol=0)
+    for name in ("log_rg", "distance_logits"):
+        torch.testing.assert_close(after[name], before[name], atol=0, rtol=0)
+
+
+def test_a_mirror_image_is_another_structure(demo_batch: ProteinBatch) -> None:
+    model = perturbed("v13")
+    x, t, snr = noised(demo_batch, Objective.of(model.recipe), LOW_NOISE)
+    mirror = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
+    there = predict(model, demo_batch, x, t, snr)["coords"] * mirror
+    here = predict(model, demo_batch, x * mirror, t, snr)["coords"]
+    assert (here - there).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("t", [LOW_NOISE, HIGH_NOISE])
+def test_padding_and_batch_order_change_nothing(version: str, t: int, demo_batch: ProteinBatch) -> None:
+    model = perturbed(version)
+    x, times, snr = noised(demo_batch, Objective.of(model.recipe), t)
+    together = predict(model, demo_batch, x, times, snr)
+    swapped = ProteinBatch(
+        *(getattr(demo_batch, name).flip(0) for name in ("tokens", "residue_index", "backbone", "backbone_mask")),
+        names=demo_batch.names[::-1],
+    )
+    other = predict(model, swapped, x.flip(0), times, snr)
+    for name in ("coords", "rotations", "log_rg", "distance_logits"):
+        torch.testing.assert_close(other[name].flip(0), together[name], atol=1e-9, rtol=0)
+    length = int(demo_batch.mask[0].sum())
+    assert length < demo_batch.tokens.shape[1]
+    short = ProteinBatch(
+        *(
+            getattr(demo_batch, name)[:1, :length]
+            for name in ("tokens", "residue_index", "backbone", "backbone_mask")
+        ),
+        names=demo_batch.names[:1],
+    )
+    alone = predict(model, short, x[:1, :length], times[:1], snr[:1])
+    torch.testing.assert_close(alone["coords"], together["coords"][:1, :length], atol=1e-9, rtol=0)
+    torch.testing.assert_close(alone["log_rg"], together["log_rg"][:1], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_trainable_parameter_gets_a_gradient(version: str, demo_batch: ProteinBatch) -> None:
+    model = perturbed(version, torch.float32).train()
+    objective = Objective.of(model.recipe)
+    t = torch.tensor([200, 800])
+    features = objective.predict(model, demo_batch, t, torch.Generator().manual_seed(0), True)
+    terms = objective.terms(features, demo_batch)
+    assert set(terms) == set(model.recipe.active_losses)
+    objective.total(terms, 1).sum().backward()
+    for name, parameter in model.named_parameters():
+        if name.startswith("encoder."):
+            assert parameter.grad is None
+        else:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().max() > 0, name
+
+
+def test_checkpointing_changes_no_number(demo_batch: ProteinBatch) -> None:
+    totals, gradients = [], []
+    for on in (False, True):
+        model = perturbed("v13", torch.float32).train()
+        model.set_checkpointing(on)
+        objective = Objective.of(model.recipe)
+        generator = torch.Generator().manual_seed(0)
+        features = objective.predict(model, demo_batch, torch.tensor([100, 600]), generator)
+        total = objective.total(objective.terms(features, demo_batch), 1).sum()
+        total.backward()
+        totals.append(total.detach())
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    torch.testing.assert_close(*totals, atol=0, rtol=0)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_shortest_chains_train_and_stay_finite(length: int) -> None:
+    chain = next(iter(open_dataset()))
+    batch = collate([chain])
+    cut = ProteinBatch(
+        batch.tokens[:, :length],
+        batch.residue_index[:, :length],
+        batch.backbone[:, :length],
+        batch.backbone_mask[:, :length],
+        batch.names,
+    )
+    model = perturbed("v13", torch.float32).train()
+    objective = Objective.of(model.recipe)
+    features = objective.predict(model, cut, torch.tensor([500]), torch.Generator().manual_seed(0))
+    total = objective.total(objective.terms(features, cut), 1).sum()
+    total.backward()
+    assert total.isfinite()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_is_finite_at_coincident_points_and_for_an_empty_protein(
+    dtype: torch.dtype, demo_batch: ProteinBatch
+) -> None:
+    model = perturbed("v13", torch.float32).train()
+    known = demo_batch.backbone_mask.clone()
+    known[1] = False  # a protein of which nothing is known
+    tokens = demo_batch.tokens.clone()
+    tokens[1] = 0  # and which has no residue: every attention row of it is masked
+    batch = ProteinBatch(
+        tokens,
+        demo_batch.residue_index,
+        torch.zeros_like(demo_batch.backbone),
+        known,
+        demo_batch.names,
+    )
+    objective = Objective.of(model.recipe)
+    with torch.autocast("cpu", dtype):
+        trunk = model.trunk(batch, complete=True)
+        t = torch.tensor([10, 10])
+        x = torch.zeros(*batch.tokens.shape, 3)
+        given = model.denoise(trunk, x, t, objective.process.snr(t), batch.ca_mask)
+        total = objective.total(objective.terms(trunk | given, batch), 1).sum()
+    total.backward()
+    assert total.isfinite()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_frozen_slots_stay_in_evaluation_mode_and_out_of_the_graph(demo_batch: ProteinBatch) -> None:
+    model = assemble("v13", "nano").train()
+    assert not model.encoder.training
+    assert model.denoiser.training
+    assert not model.trunk(demo_batch)["single"].requires_grad
+    assert model.trunk(demo_batch)["pair"].requires_grad

@@ -1,0 +1,275 @@
+"""Training: schedules, groups, accumulation, averages, validation, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from minifold_core.assembly import assemble
+from minifold_core.data.dataset import open_dataset
+from minifold_core.errors import MinifoldError, ProtectedError, RequestError
+from minifold_core.recipe import load_recipe
+from minifold_core.recipe_schema import Schedule, TrainingConfig
+from minifold_core.training.objective import Objective
+from minifold_core.training.optim import (
+    EMA,
+    build_optimizer,
+    clip_gradients,
+    learning_rate,
+    set_learning_rate,
+)
+from minifold_core.training.run import Run
+from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.validation import validate
+from minifold_core.weights.header import read_header
+from minifold_core.weights.io import load_model
+
+CPU = torch.device("cpu")
+
+
+def trainer(tmp_path: Path, version: str = "v13", max_steps: int = 2, **values: object) -> Trainer:
+    torch.manual_seed(0)
+    named = {key.replace("__", "."): value for key, value in values.items()}
+    recipe = load_recipe(version, "nano", values=named)
+    data = open_dataset()
+    run = Run.create(tmp_path / "run", recipe, {})
+    options = Options(CPU, max_steps=max_steps, data="demo")
+    return Trainer(assemble(recipe), data.subset("train"), data.subset("validation"), run, options)
+
+
+def test_v13_schedule_is_the_published_one() -> None:
+    config = load_recipe("v13").training
+    peak, schedule = config.learning_rate, config.schedule
+    assert (schedule.warmup_epochs, schedule.constant_epochs, config.epochs) == (3, 20, 60)
+    assert learning_rate(config, 0) == pytest.approx(0.01 * peak)
+    assert learning_rate(config, 1.5) == pytest.approx(0.505 * peak)
+    assert [learning_rate(config, e) for e in (3, 10, 23)] == [peak] * 3
+    assert learning_rate(config, 23 + 37 / 2) == pytest.approx((peak + 1e-6) / 2)
+    assert learning_rate(config, 60) == pytest.approx(1e-6)
+    assert learning_rate(config, 99) == pytest.approx(1e-6)
+
+
+def test_a_plain_schedule_is_half_a_cosine() -> None:
+    config = TrainingConfig(learning_rate=1.0, epochs=10, schedule=Schedule())
+    rates = [learning_rate(config, e) for e in range(11)]
+    assert rates == pytest.approx([(1 + math.cos(math.pi * e / 10)) / 2 for e in range(11)])
+
+
+def test_each_slot_has_its_own_rate() -> None:
+    model = assemble("v13", "nano")
+    optimizer = build_optimizer(model, model.recipe.training)
+    rates = set_learning_rate(optimizer, 1.0)
+    assert rates == {
+        "pair_stack": 3.0,
+        "aux_pair_stack": 2.0,
+        "denoiser": 1.0,
+        "heads.rg": 1.0,
+        "heads.distance": 1.0,
+    }
+    grouped = [p for group in optimizer.param_groups for p in group["params"]]
+    assert {id(p) for p in grouped} == {id(p) for p in model.parameters() if p.requires_grad}
+    assert len(grouped) == len({id(p) for p in grouped})
+
+
+@pytest.mark.parametrize("table", ["learning_rate_scale", "clip_norms"])
+def test_a_group_that_matches_nothing_is_refused(table: str) -> None:
+    model = assemble("v13", "nano", values={f"training.{table}.pair_stak": 1.0})
+    with pytest.raises(RequestError, match="matches no trainable parameter; did you mean 'pair_stack'"):
+        build_optimizer(model, model.recipe.training)
+
+
+@pytest.mark.parametrize(("version", "starved"), [("v12", True), ("v12b", False)])
+def test_one_global_clip_starves_the_pair_stack_and_clips_per_module_do_not(
+    version: str, starved: bool
+) -> None:
+    model = assemble(version, "nano")
+    optimizer = build_optimizer(model, model.recipe.training)
+    for group in optimizer.param_groups:
+        loud = 1000.0 if group["name"] == "denoiser" else 0.5
+        for parameter in group["params"]:
+            parameter.grad = torch.full_like(parameter, loud / math.sqrt(_size(group["params"])))
+    norms = clip_gradients(optimizer, model.recipe.training)
+    assert norms["denoiser"] == pytest.approx(1000, rel=1e-3)
+    after = {
+        group["name"]: math.sqrt(sum(float(p.grad.pow(2).sum()) for p in group["params"]))
+        for group in optimizer.param_groups
+    }
+    assert after["denoiser"] == pytest.approx(1.0, rel=1e-3)
+    assert after["pair_stack"] == pytest.approx(0.0005 if starved else 0.5, rel=1e-2)
+
+
+def _size(parameters: list[torch.nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters)
+
+
+def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
+    """Uneven batches too: 3 + 2 proteins weigh as 5 do."""
+    gradients = []
+    for name, groups in (("one", [[0, 3, 8, 9, 10]]), ("two", [[0, 3, 8], [9, 10]])):
+        made = trainer(tmp_path / name)
+        _noise_independent_of_batching(made)
+        made.optimizer.zero_grad()
+        size = sum(len(g) for g in groups)
+        for group in groups:
+            _, total = made._losses(made._batch(made.train_set, group), 1)
+            (total.sum() / size).backward()
+        gradients.append([p.grad for p in made.model.parameters() if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def _noise_independent_of_batching(made: Trainer) -> None:
+    """Give every protein noise that depends on its Cα alone."""
+
+    def predict(model, batch, t, generator, self_condition=False):  # type: ignore[no-untyped-def]
+        from minifold_core.batch import Truth
+
+        truth = Truth.of(batch)
+        t = torch.full_like(t, 300)
+        x = 0.7 * truth.ca + 0.1 * torch.sin(7 * truth.ca)
+        trunk = model.trunk(batch, complete=True)
+        return trunk | model.denoise(trunk, x, t, made.objective.process.snr(t), truth.mask)
+
+    object.__setattr__(made.objective, "predict", predict)
+
+
+def test_the_average_follows_its_closed_form_and_swaps_back() -> None:
+    layer = torch.nn.Linear(2, 2)
+    start = layer.weight.detach().clone()
+    ema = EMA(layer, 0.9)
+    expected = start.clone()
+    for n in range(1, 4):
+        with torch.no_grad():
+            layer.weight.add_(1.0)
+        ema.update(layer)
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * layer.weight.detach()
+    torch.testing.assert_close(ema.tensors["weight"], expected)
+    ema.swap(layer)
+    torch.testing.assert_close(layer.weight.detach(), expected)
+    ema.swap(layer)
+    torch.testing.assert_close(layer.weight.detach(), start + 3)
+
+
+def test_validation_is_repeatable_and_its_bins_average_to_the_whole(tmp_path: Path) -> None:
+    made = trainer(tmp_path)
+    first, again = (
+        validate(made.model, made.objective, made._validation_batches(), 1) for _ in range(2)
+    )
+    assert first == again
+    for term in made.model.recipe.active_losses:
+        bins = [value for key, value in first.items() if key.startswith(f"val/{term}@")]
+        assert len(bins) == 4
+        assert first[f"val/{term}"] == pytest.approx(sum(bins) / 4)
+    weights = {name: term.weight_at(1) for name, term in made.model.recipe.active_losses.items()}
+    assert first["val/total"] == pytest.approx(sum(w * first[f"val/{n}"] for n, w in weights.items()))
+    final = {name: term.final_weight for name, term in made.model.recipe.active_losses.items()}
+    assert first["val/total_fixed"] == pytest.approx(sum(w * first[f"val/{n}"] for n, w in final.items()))
+
+
+def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
+    made = trainer(tmp_path, max_steps=6)
+    made.fit()
+    run = made.run.directory
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert rows[-1]["step"] == "6"
+    terms = [*made.model.recipe.active_losses, "total"]
+    for column in [
+        *(f"{part}/{term}" for part in ("train", "val") for term in terms),
+        *(f"val/{term}@t500-750" for term in terms[:-1]),
+        "val/total_fixed",
+        *(f"{what}/{slot}" for what in ("lr", "grad_norm") for slot in ("pair_stack", "heads.rg")),
+    ]:
+        assert math.isfinite(float(rows[-1][column])), column
+    steps = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    assert [s["step"] for s in steps] == list(range(1, 7))
+    assert json.loads((run / "environment.json").read_text())["schema"] == 1
+    assert load_recipe(run / "recipe.toml").to_tables() == made.model.recipe.to_tables()
+    header = read_header(run / "last.safetensors")
+    assert (header.step, header.epoch, header.encoder) == (6, 2, "random")
+    model, _ = load_model(run / "last.safetensors")
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, made.ema.tensors[name], atol=0, rtol=0)
+
+
+def test_the_best_weights_are_those_of_the_lowest_fixed_total(tmp_path: Path) -> None:
+    made = trainer(tmp_path, max_steps=12)
+    made.fit()
+    rows = list(csv.DictReader((made.run.directory / "metrics.csv").open()))
+    best = min(rows, key=lambda row: float(row["val/total_fixed"]))
+    assert read_header(made.run.best).epoch == int(best["epoch"])
+
+
+def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
+    tensors = []
+    for name in ("a", "b"):
+        made = trainer(tmp_path / name)
+        made.fit()
+        tensors.append(made.ema.tensors)
+    for key, tensor in tensors[0].items():
+        torch.testing.assert_close(tensor, tensors[1][key], atol=0, rtol=0)
+
+
+def test_a_loss_that_is_not_finite_names_the_protein_and_the_term(tmp_path: Path) -> None:
+    made = trainer(tmp_path)
+    with torch.no_grad():
+        made.model.heads["rg"].mlp[-1].bias.fill_(math.inf)
+    with pytest.raises(MinifoldError, match=re.escape("1zaa.finger1 (rg)")):
+        made._losses(made._batch(made.train_set, [made.train_set.names.index("1zaa.finger1")]), 1)
+
+
+def test_a_parameter_that_no_loss_reaches_stops_the_first_step(tmp_path: Path) -> None:
+    made = trainer(tmp_path)
+    made.model.denoiser.register_parameter("forgotten", torch.nn.Parameter(torch.zeros(2)))
+    made.optimizer = build_optimizer(made.model, made.config)
+    with pytest.raises(MinifoldError, match=r"'denoiser.forgotten' is trainable but no loss reaches it"):
+        made.fit()
+
+
+def test_an_interruption_saves_the_last_weights(tmp_path: Path) -> None:
+    made = trainer(tmp_path, max_steps=50)
+
+    def stop(steps: int) -> None:
+        if made.step == 3:
+            raise KeyboardInterrupt
+
+    made.on_step = stop
+    with pytest.raises(KeyboardInterrupt):
+        made.fit()
+    assert read_header(made.run.last).step == 3
+
+
+def test_a_run_directory_in_use_is_protected(tmp_path: Path) -> None:
+    trainer(tmp_path)
+    with pytest.raises(ProtectedError, match="exists and is not empty"):
+        trainer(tmp_path)
+
+
+@pytest.mark.parametrize("unconditional", [0.0, 1.0])
+def test_unconditional_batches_see_no_sequence(tmp_path: Path, unconditional: float) -> None:
+    made = trainer(tmp_path, training__unconditional=unconditional)
+    seen = []
+    made.model.encoder.register_forward_pre_hook(
+        lambda module, args, ports: seen.append(ports["tokens"]), with_kwargs=True
+    )
+    made._losses(made._batch(made.train_set, [0, 4]), 1)
+    residues = seen[0][seen[0] != 0]
+    assert bool((residues == 1).all()) == (unconditional == 1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_self_conditioning_feeds_the_first_prediction_back(tmp_path: Path, share: float) -> None:
+    made = trainer(tmp_path, training__self_conditioning=share)
+    fed = []
+    made.model.denoiser.register_forward_pre_hook(
+        lambda module, args, ports: fed.append(ports["coords_prev"]), with_kwargs=True
+    )
+    made._losses(made._batch(made.train_set, [0, 4]), 1)
+    assert [f is not None for f in fed] == ([False, True] if share else [False])
