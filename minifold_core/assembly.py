@@ -96,7 +96,9 @@ def wire(recipe: Recipe) -> Wiring:
     steps: list[Step] = []
     for path in (p for p in SLOT_KINDS if p in recipe.slots):
         per_state = path == "denoiser"
-        steps.append(_step(recipe, recipe.slots[path], trunk, state if per_state else {}, per_state))
+        steps.append(
+            _step(recipe, recipe.slots[path], trunk, state if per_state else {}, per_state)
+        )
     for path, slot in recipe.slots.items():
         if path.startswith("heads."):
             needs = [p for p in slot.config.needs() if not p.optional]
@@ -130,7 +132,9 @@ def _step(
     for port in slot.config.gives():
         name = model_port(slot.path, port.name)
         if name in there:
-            raise RequestError(f"port '{name}' is given twice; the second time by {slot.path} '{slot.spec.name}'")
+            raise RequestError(
+                f"port '{name}' is given twice; the second time by {slot.path} '{slot.spec.name}'"
+            )
         gives[port.name] = name
         (state if per_state else trunk)[name] = port
     return Step(slot, tuple(reads), gives, widths, per_state)

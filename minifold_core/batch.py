@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -52,12 +52,13 @@ class ProteinBatch:
 
     def to(self, device: torch.device | str) -> ProteinBatch:
         """The same batch on another device."""
-        moved = {
-            f.name: value.to(device)
-            for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor)
-        }
-        return replace(self, **moved)
+        return ProteinBatch(
+            self.tokens.to(device),
+            self.residue_index.to(device),
+            self.backbone.to(device),
+            self.backbone_mask.to(device),
+            self.names,
+        )
 
     def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:
         """Replace residues by MASK in the proteins where ``drop`` [B] is True (default: all).
@@ -146,6 +147,8 @@ class Truth:
         count = length - span + 1
         good = self.mask[:, :count].clone()
         for k in range(1, span):
-            step = self.residue_index[:, k : k + count] - self.residue_index[:, k - 1 : k - 1 + count]
+            step = (
+                self.residue_index[:, k : k + count] - self.residue_index[:, k - 1 : k - 1 + count]
+            )
             good &= self.mask[:, k : k + count] & step.eq(1)
         return good

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 PLAIN_INTERVAL_S = 5.0
 """Seconds between two progress lines when stderr is no terminal."""
@@ -29,12 +30,12 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=total)
-            yield lambda steps=1: bar.advance(task, steps)
+            yield partial(bar.advance, task)
         return
 
     done, told = 0, time.monotonic()
 
-    def advance(steps: int = 1) -> None:
+    def advance(steps: int) -> None:
         nonlocal done, told
         done += steps
         if time.monotonic() - told >= PLAIN_INTERVAL_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import requires, version
 
 from minifold_core.discovery import find_components, find_versions
@@ -26,7 +27,9 @@ def diagnose() -> list[Finding]:
     findings += _software()
     findings.append(_checked("devices", _devices))
     findings += _plugins()
-    findings += [_checked(f"version {name}", lambda name=name: _version(name)) for name in find_versions().items]
+    findings += [
+        _checked(f"version {name}", partial(_version, name)) for name in find_versions().items
+    ]
     findings.append(_checked("demo set", _demo))
     return findings
 
@@ -51,7 +54,11 @@ def _software() -> Iterator[Finding]:
             yield Finding(requirement.name, False, f"missing; pip install '{requirement}'")
             continue
         fits = requirement.specifier.contains(there, prereleases=True)
-        yield Finding(requirement.name, fits, there if fits else f"{there}, but minifold needs {requirement.specifier}")
+        yield Finding(
+            requirement.name,
+            fits,
+            there if fits else f"{there}, but minifold needs {requirement.specifier}",
+        )
 
 
 def _devices() -> str:

@@ -37,7 +37,9 @@ class Origin:
     def of(cls, point: EntryPoint) -> Origin:
         """The origin of an entry point."""
         dist = point.dist
-        return cls(point.name, point.value, dist.name if dist else "?", dist.version if dist else "?")
+        return cls(
+            point.name, point.value, dist.name if dist else "?", dist.version if dist else "?"
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
@@ -162,7 +164,10 @@ def _by_name(group: str) -> dict[str, list[EntryPoint]]:
     for point in entry_points(group=group):
         same = grouped.setdefault(point.name, [])
         # One distribution may be seen twice on sys.path (an editable install in its own directory).
-        if all((p.value, p.dist and p.dist.name) != (point.value, point.dist and point.dist.name) for p in same):
+        if all(
+            (p.value, p.dist and p.dist.name) != (point.value, point.dist and point.dist.name)
+            for p in same
+        ):
             same.append(point)
     return grouped
 

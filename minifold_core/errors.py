@@ -13,7 +13,7 @@ class MinifoldError(Exception):
 
 
 class RequestError(MinifoldError):
-    """The request is wrong: an unknown name, a bad value, a missing or unreadable input (exit 2)."""
+    """The request is wrong: unknown name, bad value, missing or unreadable input (exit 2)."""
 
     exit_code = 2
 

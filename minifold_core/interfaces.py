@@ -123,4 +123,4 @@ class Process(ABC):
         eta: float,
         generator: torch.Generator,
     ) -> Tensor:
-        """[B, L, 3] the state at time ``s`` < ``t``, given the predicted ``x0`` (s None: no noise)."""
+        """[B, L, 3] the state at time ``s`` < ``t``, given predicted ``x0`` (s None: no noise)."""

@@ -1,4 +1,4 @@
-"""Manifests: the tensors of each version and size, generated once so that listings need no torch."""
+"""Manifests: the tensors of each version and size, generated so that listings need no torch."""
 
 from __future__ import annotations
 

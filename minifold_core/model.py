@@ -55,7 +55,9 @@ class FoldModel(nn.Module):
             "residue_index": batch.residue_index,
         }
         steps = (s for s in self.wiring.steps if not s.per_state)
-        return self._run((s for s in steps if complete or s.slot.path in self._for_denoiser), features)
+        return self._run(
+            (s for s in steps if complete or s.slot.path in self._for_denoiser), features
+        )
 
     def denoise(
         self,
@@ -120,6 +122,10 @@ class FoldModel(nn.Module):
         for step in self.wiring.steps:
             parameters = list(self.part(step.slot.path).parameters())
             total = sum(p.numel() for p in parameters)
-            trainable = 0 if step.slot.path in self.wiring.idle else sum(p.numel() for p in parameters if p.requires_grad)
+            trainable = (
+                0
+                if step.slot.path in self.wiring.idle
+                else sum(p.numel() for p in parameters if p.requires_grad)
+            )
             counts[step.slot.path] = (total, trainable)
         return counts

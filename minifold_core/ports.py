@@ -8,7 +8,7 @@ Names in use::
     tokens [B,L]  mask [B,L]  residue_index [B,L]            the data, always there
     coords_t [B,L,3]  t [B]  snr [B]  coords_prev [B,L,3]    the noised state and self-conditioning
     single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
-    aux_pair [B,L,L,p]                                       what a pair stack in aux_pair_stack gives
+    aux_pair [B,L,L,p]                                       given by a pair stack in aux_pair_stack
     coords [B,L,3]  rotations [B,L,3,3]                      denoisers
     log_rg [B]  distance_logits [B,L,L,k]                    heads
     truth.ca  truth.rotations  truth.backbone                what losses compare with

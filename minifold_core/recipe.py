@@ -136,7 +136,9 @@ def load_recipe(
     """
     for slot in components or {}:
         if slot not in SLOT_KINDS and not slot.startswith("heads."):
-            raise RequestError(f"--with {slot}=…: no such slot; {did_you_mean(slot, [*SLOT_KINDS, 'heads.NAME'])}")
+            raise RequestError(
+                f"--with {slot}=…: no such slot; {did_you_mean(slot, [*SLOT_KINDS, 'heads.NAME'])}"
+            )
     return validate(read_source(name, size, components, values))
 
 
@@ -160,7 +162,9 @@ def validate(source: Source) -> Recipe:
     tables = nest(tree)
     for key in tables:
         if key not in SECTIONS:
-            raise RequestError(f"{_where(tree, key)}: unknown key '{key}'; {did_you_mean(key, SECTIONS)}")
+            raise RequestError(
+                f"{_where(tree, key)}: unknown key '{key}'; {did_you_mean(key, SECTIONS)}"
+            )
     slots = {
         path: _slot(tree, path, tables[path], kind)
         for path, kind in SLOT_KINDS.items()
@@ -170,7 +174,9 @@ def validate(source: Source) -> Recipe:
         slots[f"heads.{name}"] = _slot(tree, f"heads.{name}", table, "head")
     for required in ("process", "training"):
         if required not in tables:
-            raise RequestError(f"recipe '{source.id}' has no [{required}]; extend a version that has it")
+            raise RequestError(
+                f"recipe '{source.id}' has no [{required}]; extend a version that has it"
+            )
     return Recipe(
         id=str(meta.get("resolved.id", source.id)),
         size=str(meta.get("resolved.size", source.size)),
@@ -263,7 +269,9 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
 
 def _where(tree: Tree, key: str) -> str:
     """The origin of a key, or of the first key below it."""
-    return next((leaf.origin for k, leaf in tree.items() if (k + ".").startswith(key + ".")), "recipe")
+    return next(
+        (leaf.origin for k, leaf in tree.items() if (k + ".").startswith(key + ".")), "recipe"
+    )
 
 
 def _tables(tree: Tree, tables: dict[str, Any], section: str) -> list[tuple[str, dict[str, Any]]]:

@@ -86,7 +86,7 @@ def read_source(
 
 
 def merge(base: Tree, layer: Tree) -> Tree:
-    """``layer`` over ``base``; a slot that gets another component loses what was said of the old one."""
+    """``layer`` over ``base``; a slot with another component loses what was said of the old one."""
     replaced = [
         key.removesuffix("component")
         for key, leaf in layer.items()
@@ -147,7 +147,9 @@ def _chain(name: str) -> list[tuple[str, Path]]:
         table = _read_toml(path)
         schema = table.get("schema", SCHEMA)
         if schema != SCHEMA:
-            raise RequestError(f"{_origin(path)}: recipe schema {schema} is newer than {SCHEMA}; update minifold")
+            raise RequestError(
+                f"{_origin(path)}: recipe schema {schema} is newer than {SCHEMA}; update minifold"
+            )
         name = table.get("extends", "")
         if not isinstance(name, str):
             raise RequestError(f"{_origin(path)}: extends must be the name of a version or a file")

@@ -68,7 +68,7 @@ def published_best(package: VersionPackage) -> dict[str, Any] | None:
 
 
 def shipped_path() -> Path:
-    """``registry.toml``: inside the package when installed, at the project's top in a source tree."""
+    """``registry.toml``: in the package when installed, at the project's top in a source tree."""
     inside = Path(__file__).parent / "registry.toml"
     return inside if inside.is_file() else Path(__file__).parent.parent / "registry.toml"
 
@@ -77,7 +77,9 @@ def _read(path: Path) -> dict[str, Entry]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         if document.get("schema", SCHEMA) > SCHEMA:
-            raise RequestError(f"registry schema {document['schema']} is newer than {SCHEMA}; update minifold")
+            raise RequestError(
+                f"registry schema {document['schema']} is newer than {SCHEMA}; update minifold"
+            )
         entries = {name: Entry(**table) for name, table in document.get("models", {}).items()}
     except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
         raise MinifoldError(f"registry {path} cannot be read: {error}") from None

@@ -44,7 +44,10 @@ class WideConfig(ComponentConfig):
 def strange_parts(fresh_discovery: None) -> None:
     """A denoiser and a head that do not fit everywhere."""
     here = __name__
-    for kind, name, config in (("denoiser", "trace", "TraceConfig"), ("head", "wide", "WideConfig")):
+    for kind, name, config in (
+        ("denoiser", "trace", "TraceConfig"),
+        ("head", "wide", "WideConfig"),
+    ):
         spec = ComponentSpec(kind, name, f"{here}:{config}", "none:None", "")  # type: ignore[arg-type]
         offer = Offer(spec, Origin(name, here, "test", "1"))
         discovery.find_components().items[f"{kind}/{name}"] = offer
@@ -70,7 +73,9 @@ def test_losses_switched_off_need_no_ports() -> None:
 
 
 def test_a_slot_names_the_port_that_it_lacks() -> None:
-    said = refusal(values={"heads.extra.component": "ordinal_distance", "heads.extra.reads": "pair"})
+    said = refusal(
+        values={"heads.extra.component": "ordinal_distance", "heads.extra.reads": "pair"}
+    )
     assert said.startswith("port 'distance_logits' is given twice")
 
 
@@ -132,7 +137,14 @@ def test_v12_pair_stack_and_aux_stack_are_the_published_size() -> None:
 def test_state_dict_names_begin_with_slots() -> None:
     with torch.device("meta"):
         names = assemble("v13", "nano").state_dict()
-    slots = ("encoder.", "pair_stack.", "aux_pair_stack.", "denoiser.", "heads.rg.", "heads.distance.")
+    slots = (
+        "encoder.",
+        "pair_stack.",
+        "aux_pair_stack.",
+        "denoiser.",
+        "heads.rg.",
+        "heads.distance.",
+    )
     assert all(name.startswith(slots) for name in names)
 
 

@@ -38,7 +38,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
         (tmp_path / f"{module}.py").write_text(source)
         info = tmp_path / f"{module}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        )
         value = entry.partition("=")[2] or module
         (info / "entry_points.txt").write_text(f"[{group}]\n{entry.partition('=')[0]} = {value}\n")
         importlib.invalidate_caches()
@@ -54,11 +56,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
         ("raise RuntimeError('on import')", "RuntimeError: on import"),
         (GOOD.replace("return [", "raise ValueError('in the hook')\n    return ["), "in the hook"),
-        (GOOD.replace("minifold_components", "minifold_komponents"), "unknown hook 'minifold_komponents'"),
+        (
+            GOOD.replace("minifold_components", "minifold_komponents"),
+            "unknown hook 'minifold_komponents'",
+        ),
         (GOOD.replace("return [", "return ['x'] or ["), "which is no ComponentSpec"),
     ],
 )
-def test_a_broken_plugin_is_listed_and_the_others_go_on(install: Install, source: str, cause: str) -> None:
+def test_a_broken_plugin_is_listed_and_the_others_go_on(
+    install: Install, source: str, cause: str
+) -> None:
     install("bad-plugin", "bad", source)
     found = discovery.find_components()
     assert "denoiser/ipa" in found.items
@@ -79,7 +86,7 @@ def test_a_good_plugin_offers_its_component_under_its_name(install: Install) -> 
 
 def test_two_owners_of_one_component_are_both_named_and_neither_wins(install: Install) -> None:
     install("rival", "rival", GOOD.format(name="fape"))
-    with pytest.raises(RequestError, match="claimed by .*; uninstall one") as caught:
+    with pytest.raises(RequestError, match=r"claimed by .*; uninstall one") as caught:
         discovery.component("loss", "fape")
     assert "minifold" in str(caught.value)
     assert "rival 1.0" in str(caught.value)
@@ -95,14 +102,23 @@ def test_two_plugins_of_one_name_are_both_refused(install: Install) -> None:
 def test_a_version_without_a_recipe_is_listed_as_a_problem(install: Install) -> None:
     install("ghost", "v99=ghost", "", group="minifold.versions")
     assert "v99" not in discovery.find_versions().items
-    with pytest.raises(RequestError, match="version 'v99' cannot be used: v99 .ghost 1.0.*"):
+    with pytest.raises(RequestError, match=r"version 'v99' cannot be used: v99 .ghost 1.0.*"):
         discovery.version_package("v99")
     assert list_models()
 
 
 def test_natural_order() -> None:
     names = ["v10", "v8", "v11b", "v12", "v11", "v9", "v12b", "contact"]
-    assert sorted(names, key=natural) == ["contact", "v8", "v9", "v10", "v11", "v11b", "v12", "v12b"]
+    assert sorted(names, key=natural) == [
+        "contact",
+        "v8",
+        "v9",
+        "v10",
+        "v11",
+        "v11b",
+        "v12",
+        "v12b",
+    ]
 
 
 def test_listing_filters() -> None:

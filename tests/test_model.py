@@ -52,7 +52,9 @@ def predict(model: FoldModel, batch: ProteinBatch, x: Tensor, t: Tensor, snr: Te
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_structures_turn_and_move_with_the_noised_state(version: str, demo_batch: ProteinBatch) -> None:
+def test_structures_turn_and_move_with_the_noised_state(
+    version: str, demo_batch: ProteinBatch
+) -> None:
     model = perturbed(version)
     x, t, snr = noised(demo_batch, Objective.of(model.recipe), LOW_NOISE)
     before = predict(model, demo_batch, x, t, snr)
@@ -78,12 +80,17 @@ def test_a_mirror_image_is_another_structure(demo_batch: ProteinBatch) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("t", [LOW_NOISE, HIGH_NOISE])
-def test_padding_and_batch_order_change_nothing(version: str, t: int, demo_batch: ProteinBatch) -> None:
+def test_padding_and_batch_order_change_nothing(
+    version: str, t: int, demo_batch: ProteinBatch
+) -> None:
     model = perturbed(version)
     x, times, snr = noised(demo_batch, Objective.of(model.recipe), t)
     together = predict(model, demo_batch, x, times, snr)
     swapped = ProteinBatch(
-        *(getattr(demo_batch, name).flip(0) for name in ("tokens", "residue_index", "backbone", "backbone_mask")),
+        *(
+            getattr(demo_batch, name).flip(0)
+            for name in ("tokens", "residue_index", "backbone", "backbone_mask")
+        ),
         names=demo_batch.names[::-1],
     )
     other = predict(model, swapped, x.flip(0), times, snr)
@@ -186,7 +193,9 @@ def test_autocast_is_finite_at_coincident_points_and_for_an_empty_protein(
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
-def test_frozen_slots_stay_in_evaluation_mode_and_out_of_the_graph(demo_batch: ProteinBatch) -> None:
+def test_frozen_slots_stay_in_evaluation_mode_and_out_of_the_graph(
+    demo_batch: ProteinBatch,
+) -> None:
     model = assemble("v13", "nano").train()
     assert not model.encoder.training
     assert model.denoiser.training

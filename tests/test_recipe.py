@@ -56,16 +56,24 @@ def test_every_value_has_an_origin() -> None:
     assert values["encoder.heads"][1] == "default of encoder 'contact'"
 
 
-@pytest.mark.parametrize("version", [v for v in find_versions().items if len(read_source(v).lineage) > 1])
+@pytest.mark.parametrize(
+    "version", [v for v in find_versions().items if len(read_source(v).lineage) > 1]
+)
 def test_recipes_hold_no_value_that_a_parent_already_gives(version: str) -> None:
     source = read_source(version)
-    own = {k: leaf for k, leaf in source.tree.items() if version in leaf.origin.split("/")[0].split("_")}
+    own = {
+        k: leaf
+        for k, leaf in source.tree.items()
+        if version in leaf.origin.split("/")[0].split("_")
+    }
     parent = read_source(source.lineage[-2]).tree
     swapped = source.tree["pair_stack.component"].value != parent["pair_stack.component"].value
     repeated = [
         key
         for key, leaf in own.items()
-        if key in parent and parent[key].value == leaf.value and not (swapped and key.startswith("pair_stack."))
+        if key in parent
+        and parent[key].value == leaf.value
+        and not (swapped and key.startswith("pair_stack."))
     ]
     assert not repeated
 
@@ -99,8 +107,14 @@ def test_ramps_count_epochs_from_one() -> None:
     ("text", "said"),
     [
         ('extends = "v31"', "unknown version 'v31'; did you mean 'v13'?"),
-        ('extends = "v13"\n[denoizer]\nlayers = 2', "unknown key 'denoizer'; did you mean 'denoiser'?"),
-        ('extends = "v13"\n[denoiser]\nlayer = 2', "unknown key 'denoiser.layer'; did you mean 'layers'?"),
+        (
+            'extends = "v13"\n[denoizer]\nlayers = 2',
+            "unknown key 'denoizer'; did you mean 'denoiser'?",
+        ),
+        (
+            'extends = "v13"\n[denoiser]\nlayer = 2',
+            "unknown key 'denoiser.layer'; did you mean 'layers'?",
+        ),
         ('extends = "v13"\n[training.schedule]\nwarmup = 2', "did you mean 'warmup_start'?"),
         ('extends = "v13"\n[training]\nlearningrate = 2', "did you mean 'learning_rate'?"),
         ('extends = "v13"\n[denoiser]\nlayers = 0', "denoiser.layers = 0"),
@@ -112,7 +126,7 @@ def test_ramps_count_epochs_from_one() -> None:
         ('extends = "v13"\n[losses]\nfape = 1', "'losses.fape' must be a table"),
         ('extends = "v13"\nencoder = "contact"', "[encoder] names no component"),
         ('extends = "v13"\n[encoder]\nfrozen = 1', "encoder.frozen must be true or false"),
-        ('[training]\nlearning_rate = 1', "has no [process]"),
+        ("[training]\nlearning_rate = 1", "has no [process]"),
         ("schema = 99", "schema 99 is newer"),
         ("a = [", "cannot be read"),
         ('extends = "mine.toml"', "in a circle: mine → mine"),
@@ -133,10 +147,22 @@ def test_a_wrong_recipe_is_refused_in_words(tmp_path: Path, text: str, said: str
         ({"name": "v133"}, "unknown version 'v133'; did you mean 'v13'?"),
         ({"name": "none.toml"}, "does not exist"),
         ({"name": "v13", "size": "nanno"}, "has no size 'nanno'; did you mean 'nano'?"),
-        ({"name": "v13", "components": {"denoisr": "ipa"}}, "no such slot; did you mean 'denoiser'?"),
-        ({"name": "v13", "components": {"pair_stack": "axil"}}, "unknown pair_stack 'axil'; did you mean 'axial'?"),
-        ({"name": "v13", "values": {"training.epoch": 1}}, "--set: unknown key 'training.epoch'; did you mean 'epochs'?"),
-        ({"name": "v13", "values": {"losses.fape.weight.start": 1.0}}, "'losses.fape.weight.end' is missing"),
+        (
+            {"name": "v13", "components": {"denoisr": "ipa"}},
+            "no such slot; did you mean 'denoiser'?",
+        ),
+        (
+            {"name": "v13", "components": {"pair_stack": "axil"}},
+            "unknown pair_stack 'axil'; did you mean 'axial'?",
+        ),
+        (
+            {"name": "v13", "values": {"training.epoch": 1}},
+            "--set: unknown key 'training.epoch'; did you mean 'epochs'?",
+        ),
+        (
+            {"name": "v13", "values": {"losses.fape.weight.start": 1.0}},
+            "'losses.fape.weight.end' is missing",
+        ),
     ],
 )
 def test_a_wrong_request_is_refused_in_words(arguments: dict, said: str) -> None:

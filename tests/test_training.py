@@ -16,7 +16,6 @@ from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.recipe import load_recipe
 from minifold_core.recipe_schema import Schedule, TrainingConfig
-from minifold_core.training.objective import Objective
 from minifold_core.training.optim import (
     EMA,
     build_optimizer,
@@ -80,7 +79,9 @@ def test_each_slot_has_its_own_rate() -> None:
 @pytest.mark.parametrize("table", ["learning_rate_scale", "clip_norms"])
 def test_a_group_that_matches_nothing_is_refused(table: str) -> None:
     model = assemble("v13", "nano", values={f"training.{table}.pair_stak": 1.0})
-    with pytest.raises(RequestError, match="matches no trainable parameter; did you mean 'pair_stack'"):
+    with pytest.raises(
+        RequestError, match="matches no trainable parameter; did you mean 'pair_stack'"
+    ):
         build_optimizer(model, model.recipe.training)
 
 
@@ -168,9 +169,13 @@ def test_validation_is_repeatable_and_its_bins_average_to_the_whole(tmp_path: Pa
         assert len(bins) == 4
         assert first[f"val/{term}"] == pytest.approx(sum(bins) / 4)
     weights = {name: term.weight_at(1) for name, term in made.model.recipe.active_losses.items()}
-    assert first["val/total"] == pytest.approx(sum(w * first[f"val/{n}"] for n, w in weights.items()))
+    assert first["val/total"] == pytest.approx(
+        sum(w * first[f"val/{n}"] for n, w in weights.items())
+    )
     final = {name: term.final_weight for name, term in made.model.recipe.active_losses.items()}
-    assert first["val/total_fixed"] == pytest.approx(sum(w * first[f"val/{n}"] for n, w in final.items()))
+    assert first["val/total_fixed"] == pytest.approx(
+        sum(w * first[f"val/{n}"] for n, w in final.items())
+    )
 
 
 def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
@@ -229,7 +234,9 @@ def test_a_parameter_that_no_loss_reaches_stops_the_first_step(tmp_path: Path) -
     made = trainer(tmp_path)
     made.model.denoiser.register_parameter("forgotten", torch.nn.Parameter(torch.zeros(2)))
     made.optimizer = build_optimizer(made.model, made.config)
-    with pytest.raises(MinifoldError, match=r"'denoiser.forgotten' is trainable but no loss reaches it"):
+    with pytest.raises(
+        MinifoldError, match=r"'denoiser.forgotten' is trainable but no loss reaches it"
+    ):
         made.fit()
 
 

@@ -1,4 +1,4 @@
-"""The ``minifold`` command: assembles the commands and turns errors into one line and an exit code."""
+"""The ``minifold`` command: its subcommands, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(f"{type(error).__name__}: {error}; this is a fault of minifold, --debug shows where", 1)
+        return _fail(
+            f"{type(error).__name__}: {error}; this is a fault of minifold, --debug shows where", 1
+        )
 
 
 def main() -> NoReturn:

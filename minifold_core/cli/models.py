@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minifold_core.cli.output import emit_json, millions, show as show_table, table
+from minifold_core.cli.output import emit_json, millions, table
+from minifold_core.cli.output import show as show_table
 
 if TYPE_CHECKING:
     from minifold_core.recipe import Recipe
@@ -19,14 +20,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout."
 
 def list_models(
     patterns: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATTERN]...", help="Ids or shell patterns such as 'v1*'.")
+        list[str] | None,
+        typer.Argument(metavar="[PATTERN]...", help="Ids or shell patterns such as 'v1*'."),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave out ids that match.")] = None,
     status: Annotated[
         str | None, typer.Option(help="current, archived, superseded, experimental or planned.")
     ] = None,
     uses: Annotated[str | None, typer.Option(help="Only versions with this component.")] = None,
-    has_weights: Annotated[bool, typer.Option("--has-weights", help="Only with published weights.")] = False,
+    has_weights: Annotated[
+        bool, typer.Option("--has-weights", help="Only with published weights.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the versions of the zoo."""
@@ -52,13 +56,18 @@ def list_models(
             row["summary"],
         )
     show_table(listing)
-    print("best: published validation total. Next: minifold show VERSION, minifold train VERSION --size nano")
+    print(
+        "best: published validation total · next: minifold show VERSION, or\n"
+        "minifold train VERSION --size nano"
+    )
 
 
 def show(
     version: Annotated[str, typer.Argument(help="A version's id or a recipe file.")],
     size: SizeOption = "full",
-    resolved: Annotated[bool, typer.Option("--resolved", help="Every value and where it comes from.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Every value and where it comes from.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a version: its parts, losses and training, or every value with its origin."""
@@ -87,7 +96,11 @@ def _description(recipe: Recipe, resolved: bool) -> dict[str, Any]:
         "parameters": sum(total for total, _ in counts.values()),
         "trainable_parameters": sum(training for _, training in counts.values()),
         "slots": {
-            path: {"component": slot.spec.name, "frozen": slot.frozen, "parameters": counts[path][0]}
+            path: {
+                "component": slot.spec.name,
+                "frozen": slot.frozen,
+                "parameters": counts[path][0],
+            }
             for path, slot in recipe.slots.items()
         },
         "losses": {name: term.table() for name, term in recipe.losses.items()},
@@ -96,7 +109,8 @@ def _description(recipe: Recipe, resolved: bool) -> dict[str, Any]:
     }
     if resolved:
         described["values"] = {
-            key: {"value": value, "origin": origin} for key, (value, origin) in recipe.values().items()
+            key: {"value": value, "origin": origin}
+            for key, (value, origin) in recipe.values().items()
         }
     return described
 
@@ -119,11 +133,13 @@ def _print_summary(recipe: Recipe) -> None:
     losses = table("loss", "weight", "what it is", numbers=("weight",))
     for name, term in recipe.active_losses.items():
         first, last = term.weight_at(0), term.final_weight
-        losses.add_row(name, f"{first:g}" if first == last else f"{first:g} → {last:g}", term.spec.summary)
+        losses.add_row(
+            name, f"{first:g}" if first == last else f"{first:g} → {last:g}", term.spec.summary
+        )
     show_table(losses)
     chosen = recipe.training
     print(
-        f"training: {chosen.epochs} epochs of batches of {chosen.batch_size} × {chosen.accumulate}, "
+        f"training: {chosen.epochs} epochs, batches of {chosen.batch_size} × {chosen.accumulate}, "
         f"learning rate {chosen.learning_rate:g}"
     )
     print(f"every value and its origin: minifold show {recipe.id} --resolved")

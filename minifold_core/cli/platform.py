@@ -28,7 +28,11 @@ def choose_device(name: str) -> torch.device:
 
     if name not in DEVICES:
         raise RequestError(f"--device {name}: {did_you_mean(name, DEVICES)}")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
     if not there[name]:

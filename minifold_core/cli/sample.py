@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdb", "cif", "bcif")
 
-WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run or a weights file.")]
-SplitOption = Annotated[str, typer.Option(help="Which chains of the data: train, validation or test.")]
-StepsOption = Annotated[int | None, typer.Option(min=1, help="Denoising steps; default the recipe's.")]
+WeightsArgument = Annotated[
+    Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run or a weights file.")
+]
+SplitOption = Annotated[
+    str, typer.Option(help="Which chains of the data: train, validation or test.")
+]
+StepsOption = Annotated[
+    int | None, typer.Option(min=1, help="Denoising steps; default the recipe's.")
+]
 EtaOption = Annotated[float | None, typer.Option(help="0 deterministic ... 1 fully stochastic.")]
-GuidanceOption = Annotated[float | None, typer.Option(help="Guidance weight; 0 ignores the sequence.")]
+GuidanceOption = Annotated[
+    float | None, typer.Option(help="Guidance weight; 0 ignores the sequence.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of the noise.")]
 
 
@@ -35,7 +43,9 @@ def sample(
     fasta: Annotated[Path | None, typer.Option(help="A FASTA file.")] = None,
     data: Annotated[str | None, typer.Option(help="A packed dataset, or 'demo'.")] = None,
     split: SplitOption = "validation",
-    length: Annotated[int | None, typer.Option(min=1, help="No sequence: this many residues.")] = None,
+    length: Annotated[
+        int | None, typer.Option(min=1, help="No sequence: this many residues.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
     steps: StepsOption = None,
     eta: EtaOption = None,
@@ -48,8 +58,13 @@ def sample(
     """Sample structures from trained weights: Cα traces in PDB, mmCIF or BinaryCIF."""
     if file_format not in FORMATS:
         raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
-    sources = {"--sequence": sequence, "--fasta": fasta, "--data": data, "--length": length}
-    given = [flag for flag, value in sources.items() if value is not None]
+    sources: dict[str, object] = {
+        "--sequence": sequence,
+        "--fasta": fasta,
+        "--data": data,
+        "--length": length,
+    }
+    given: list[str] = [flag for flag, value in sources.items() if value is not None]
     if len(given) != 1:
         what = f"both {' and '.join(given)} are given" if given else "nothing to sample"
         raise RequestError(f"{what}; give one of {', '.join(sources)}")
@@ -62,7 +77,9 @@ def sample(
     targets = _targets(sequence, fasta, data, split, length)
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
     if header.encoder == "random":
-        note("warning: the frozen encoder of these weights is random: see minifold train --encoder-from")
+        note(
+            "warning: the frozen encoder of these weights is random (minifold train --encoder-from)"
+        )
 
     from minifold_core.folding import fold, steps_of
 
@@ -120,7 +137,7 @@ def sampling_settings(
     settings = validate_section("sampling", SamplingConfig, recipe.sampling.model_dump() | chosen)
     if settings.guidance != 1 and recipe.training.unconditional == 0:
         note(
-            f"warning: {recipe.id} was trained with the sequence alone (training.unconditional = 0): "
+            f"warning: {recipe.id} never trained without a sequence (training.unconditional = 0): "
             "what it predicts without one means nothing"
         )
     return settings
@@ -136,7 +153,9 @@ def _targets(
     if length is not None:
         return [Target(f"length{length}", "X" * length)]
     if fasta is not None:
-        return [Target(name, _checked(text, f"{fasta}, {name}")) for name, text in _read_fasta(fasta)]
+        return [
+            Target(name, _checked(text, f"{fasta}, {name}")) for name, text in _read_fasta(fasta)
+        ]
     from minifold_core.data.dataset import open_dataset
 
     return [Target.of(chain) for chain in open_dataset(str(data)).subset(split)]
@@ -171,7 +190,9 @@ def _checked(sequence: str, where: str) -> str:
 def _refuse_overwriting(paths: dict[tuple[str, int], Path]) -> None:
     doubled = len(paths) - len(set(paths.values()))
     if doubled:
-        raise RequestError(f"{doubled} sequences would share a file name; give each a name of its own")
+        raise RequestError(
+            f"{doubled} sequences would share a file name; give each a name of its own"
+        )
     there = [path for path in paths.values() if path.exists()]
     if there:
         raise ProtectedError(f"{there[0]} exists ({len(there)} such files); choose another --out")

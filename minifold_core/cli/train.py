@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from minifold_core.cli.models import SizeOption
-from minifold_core.cli.platform import DeviceOption, PrecisionOption, choose_device, choose_precision
+from minifold_core.cli.platform import (
+    DeviceOption,
+    PrecisionOption,
+    choose_device,
+    choose_precision,
+)
 from minifold_core.console import note, progress
 
 
@@ -23,15 +28,22 @@ def train(
         list[str] | None, typer.Option("--with", metavar="SLOT=COMPONENT", help="Swap a component.")
     ] = None,
     values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe."),
     ] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where to write; default runs/ID-SIZE-TIME.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after N optimizer steps.")] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where to write; default runs/ID-SIZE-TIME.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after N optimizer steps.")
+    ] = None,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Stop after N epochs.")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     seed: Annotated[int, typer.Option(help="Seed of weights, noise and order.")] = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, train nothing.")
+    ] = False,
 ) -> None:
     """Train a version, or any mix of parts, on one device."""
     from minifold_core.assembly import wire
@@ -70,8 +82,8 @@ def train(
         encoder = str(load_slot(model, "encoder", encoder_from))
     elif "encoder" in recipe.slots and recipe.slots["encoder"].frozen:
         note(
-            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection of the\n"
-            "         sequence. Give trained weights with --encoder-from RUN|FILE."
+            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection of\n"
+            "         the sequence. Give trained weights with --encoder-from RUN|FILE."
         )
     counts = model.parameter_counts().values()
     note(
@@ -82,8 +94,15 @@ def train(
     if dry_run:
         note("dry run: everything fits; nothing was trained or written")
         return
-    environment = {"device": str(chosen), "precision": options_precision, "seed": seed, "data": data}
-    run = Run.create(run_dir or default_directory(recipe), recipe, environment | {"encoder": encoder})
+    environment = {
+        "device": str(chosen),
+        "precision": options_precision,
+        "seed": seed,
+        "data": data,
+    }
+    run = Run.create(
+        run_dir or default_directory(recipe), recipe, environment | {"encoder": encoder}
+    )
     options = Options(chosen, options_precision, seed, max_steps, max_epochs, encoder, data)
     trainer = Trainer(model, train_set, validation_set, run, options)
     with progress("training", trainer.total_steps) as advance:

@@ -29,7 +29,10 @@ class Judgement:
 
 
 def judge(
-    predicted: Mapping[str, Tensor], chains: Sequence[Chain], library: Iterable[Chain], seed: int = 0
+    predicted: Mapping[str, Tensor],
+    chains: Sequence[Chain],
+    library: Iterable[Chain],
+    seed: int = 0,
 ) -> Judgement:
     """Score one prediction per chain and put the floors beside it.
 

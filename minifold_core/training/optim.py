@@ -1,4 +1,4 @@
-"""Optimizer groups per slot, the learning-rate schedule, gradient clipping, and the moving average."""
+"""Optimizer groups per slot, the learning-rate schedule, clipping, and the moving average."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def trainable(model: FoldModel) -> dict[str, list[tuple[str, nn.Parameter]]]:
     groups = {}
     for step in model.wiring.steps:
         path = step.slot.path
-        named = [(f"{path}.{n}", p) for n, p in model.part(path).named_parameters() if p.requires_grad]
+        named = [
+            (f"{path}.{n}", p) for n, p in model.part(path).named_parameters() if p.requires_grad
+        ]
         if named and path not in model.wiring.idle:
             groups[path] = named
     return groups
@@ -38,10 +40,15 @@ def build_optimizer(model: FoldModel, config: TrainingConfig) -> torch.optim.Ada
         for path in named:
             if path not in slots:
                 raise RequestError(
-                    f"training.{table}.{path} matches no trainable parameter; {did_you_mean(path, slots)}"
+                    f"training.{table}.{path} matches no trainable parameter; "
+                    f"{did_you_mean(path, slots)}"
                 )
     groups = [
-        {"name": path, "params": [p for _, p in named], "scale": config.learning_rate_scale.get(path, 1.0)}
+        {
+            "name": path,
+            "params": [p for _, p in named],
+            "scale": config.learning_rate_scale.get(path, 1.0),
+        }
         for path, named in slots.items()
     ]
     return torch.optim.AdamW(
@@ -80,7 +87,9 @@ def clip_gradients(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> 
     norms = {path: float(_norm(parameters)) for path, parameters in slots.items()}
     for path, limit in config.clip_norms.items():
         nn.utils.clip_grad_norm_(slots[path], limit)
-    rest = [p for path, parameters in slots.items() if path not in config.clip_norms for p in parameters]
+    rest = [
+        p for path, parameters in slots.items() if path not in config.clip_norms for p in parameters
+    ]
     if rest:
         nn.utils.clip_grad_norm_(rest, config.clip_norm)
     return norms
@@ -100,7 +109,9 @@ class EMA:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.tensors = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        self.tensors = {
+            name: tensor.detach().clone() for name, tensor in model.state_dict().items()
+        }
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:

@@ -49,11 +49,13 @@ class Run:
         try:
             if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
                 raise ProtectedError(
-                    f"run directory {directory} exists and is not empty; choose another with --run-dir"
+                    f"run directory {directory} exists and is not empty; choose another --run-dir"
                 )
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MinifoldError(f"run directory {directory} cannot be made: {error.strerror}") from None
+            raise MinifoldError(
+                f"run directory {directory} cannot be made: {error.strerror}"
+            ) from None
         with atomic(directory / "recipe.toml") as path:
             path.write_text(tomli_w.dumps(recipe.to_tables()), encoding="utf-8")
         with atomic(directory / "environment.json") as path:

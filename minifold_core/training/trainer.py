@@ -102,7 +102,7 @@ class Trainer:
         return min(self.options.max_steps or math.inf, epochs * self.steps_per_epoch)  # type: ignore[return-value]
 
     def fit(self) -> dict[str, float]:
-        """Train to the end; return the last row of metrics. An interruption saves the last weights."""
+        """Train to the end and return the last row of metrics; an interruption saves weights."""
         row: dict[str, float] = {}
         epoch = 0
         try:
@@ -157,8 +157,8 @@ class Trainer:
             batch = self._batch(self.train_set, indices)
             terms, total = self._losses(batch, epoch)
             (total.sum() / size).backward()
-            for name, value in {**terms, "total": total}.items():
-                record.add(f"train/{name}", float(value.detach().double().sum()), len(batch))
+            for name, each in {**terms, "total": total}.items():
+                record.add(f"train/{name}", float(each.detach().double().sum()), len(batch))
         if self.step == 0:
             self._check_gradients()
         norms = clip_gradients(self.optimizer, self.config)
@@ -168,12 +168,16 @@ class Trainer:
         values = record.means()
         for name, value in values.items():
             means.add(name, value * size, size)
-        slots = {f"lr/{s}": r for s, r in rates.items()} | {f"grad_norm/{s}": n for s, n in norms.items()}
+        slots = {f"lr/{s}": r for s, r in rates.items()} | {
+            f"grad_norm/{s}": n for s, n in norms.items()
+        }
         for name, value in slots.items():
             means.add(name, value)
         self.run.add_step({"step": self.step, "epoch": epoch} | values | slots)
 
-    def _losses(self, batch: ProteinBatch, epoch: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    def _losses(
+        self, batch: ProteinBatch, epoch: int
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Terms and total, [B] each, at random times."""
         t = torch.randint(self.objective.process.timesteps, (len(batch),), generator=self.generator)
         again = self._chance(self.config.self_conditioning)
@@ -181,7 +185,9 @@ class Trainer:
             batch = batch.without_condition()
         device = self.options.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            features = self.objective.predict(self.model, batch, t.to(device), self.generator, again)
+            features = self.objective.predict(
+                self.model, batch, t.to(device), self.generator, again
+            )
             terms = self.objective.terms(features, batch)
         total = self.objective.total(terms, epoch)
         self._check_finite(terms, total, batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def validate(
 
 def _bins(timesteps: int) -> list[tuple[int, int]]:
     edges = [round(i * timesteps / BINS) for i in range(BINS + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _sum(values: Tensor) -> float:

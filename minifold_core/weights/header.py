@@ -66,7 +66,9 @@ def read_header(path: str | Path) -> Header:
         fields = json.loads(metadata[KEY])
         schema = fields.pop("schema")
         if schema > SCHEMA:
-            raise RequestError(f"{path} has weights schema {schema}, newer than {SCHEMA}; update minifold")
+            raise RequestError(
+                f"{path} has weights schema {schema}, newer than {SCHEMA}; update minifold"
+            )
         return Header(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise RequestError(f"{path}: its minifold header is damaged ({error})") from None

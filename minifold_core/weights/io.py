@@ -80,7 +80,9 @@ def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source:
     ]
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise ProtectedError(f"{source} does not fit the model: {sorted(faults)[0]}{more}; nothing was loaded")
+        raise ProtectedError(
+            f"{source} does not fit the model: {sorted(faults)[0]}{more}; nothing was loaded"
+        )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
