@@ -45,7 +45,7 @@ class ComponentSpec:
     Attributes:
         kind: which interface it implements.
         name: the name that recipes use, unique within its kind.
-        config: ``"package.module:Class"`` of its :class:`ComponentConfig`; needs no torch to import.
+        config: ``"package.module:Class"`` of its :class:`ComponentConfig`; imports no torch.
         implementation: ``"package.module:Class"`` of the component, imported at assembly only.
         summary: one line for listings.
         version: raised when the meaning or shape of its weights changes.

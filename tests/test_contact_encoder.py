@@ -111,6 +111,12 @@ def test_contacts_feed_back_into_the_residues(encoder: ContactEncoder) -> None:
     assert not torch.allclose(encoder(**inputs)["single"], before, atol=1e-3)
 
 
+def test_contacts_alone_train_everything_but_the_last_norm(encoder: ContactEncoder) -> None:
+    encoder(**sequence_inputs())["contacts"].sum().backward()
+    untouched = {name for name, p in encoder.named_parameters() if p.grad is None}
+    assert untouched == {"norm.weight", "norm.bias"}
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_short_chains(encoder: ContactEncoder, length: int) -> None:
     assert_finite_both_ways(encoder, sequence_inputs((length,)))

@@ -42,6 +42,14 @@ def test_outer_product_equals_the_naive_one_and_never_builds_it() -> None:
     assert max(sizes) <= len(MASK) * length * max(D, length) * hidden < product.numel()
 
 
+def test_outer_product_stays_in_single_precision() -> None:
+    outer = OuterProductMean(16, D, 8)
+    single = torch.randn(*MASK.shape, 16, generator=rng())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under_autocast = outer(single, MASK)
+    torch.testing.assert_close(under_autocast, outer(single, MASK), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("incoming", [False, True])
 def test_triangle_update_equals_the_einsum(incoming: bool) -> None:
     hidden = 6

@@ -62,7 +62,8 @@ def evaluate(
             predicted[done.target.name] = done.coords
             if out is not None:
                 save_fold(done, out / f"{done.target.stem}.pdb")
-    judgement = judge(predicted, chains, dataset, seed)
+    library = dataset if split == "train" else dataset.subset("train")
+    judgement = judge(predicted, chains, library, seed)
     settings_used = settings.model_dump() | {"seed": seed, "data": data, "split": split}
     result = {"weights": str(weights), "sampling": settings_used} | judgement.to_dict()
     if out is not None:

@@ -66,7 +66,7 @@ def sample(
     }
     given: list[str] = [flag for flag, value in sources.items() if value is not None]
     if len(given) != 1:
-        what = f"both {' and '.join(given)} are given" if given else "nothing to sample"
+        what = f"{' and '.join(given)} are both given" if given else "nothing to sample"
         raise RequestError(f"{what}; give one of {', '.join(sources)}")
     if length is not None and guidance not in (None, 0):
         raise RequestError("--length has no sequence to guide with; leave --guidance out")
@@ -89,7 +89,7 @@ def sample(
         for copy in range(1, count + 1)
     }
     _refuse_overwriting(paths)
-    results = []
+    results: list[dict[str, str | int]] = []
     with progress("sampling", steps_of(targets, settings, count)) as advance:
         chosen = choose_device(device)
         for done in fold(
@@ -101,7 +101,7 @@ def sample(
     if as_json:
         emit_json(results)
     else:
-        shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
+        shown = [str(row["file"]) for row in results[:5]] + ["..."] * (len(results) > 5)
         print(f"{len(results)} structures of {len(targets)} proteins in {out}: {', '.join(shown)}")
 
 

@@ -82,8 +82,8 @@ def train(
         encoder = str(load_slot(model, "encoder", encoder_from))
     elif "encoder" in recipe.slots and recipe.slots["encoder"].frozen:
         note(
-            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection of\n"
-            "         the sequence. Give trained weights with --encoder-from RUN|FILE."
+            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection\n"
+            "         of the sequence. Give trained weights with --encoder-from RUN|FILE."
         )
     counts = model.parameter_counts().values()
     note(

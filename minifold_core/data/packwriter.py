@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from minifold_core.data.packfile import HEADER_KEY, SCHEMA, to_bits
 from minifold_core.data.records import SPLITS, Chain, Rejection
-from minifold_core.errors import MinifoldError
+from minifold_core.files import atomic
 from minifold_core.residues import MAX_SIDECHAIN_ATOMS, encode
 
 
@@ -35,10 +34,8 @@ def write_pack(
         MinifoldError: the file cannot be written.
     """
     header = {HEADER_KEY: json.dumps({"schema": SCHEMA, **summary}, sort_keys=True)}
-    try:
-        _write_atomically(path, _tensors(chains, rejected), header)
-    except OSError as error:
-        raise MinifoldError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with atomic(path) as unfinished:
+        save_file(_tensors(chains, rejected), unfinished, metadata=header)
 
 
 def _tensors(chains: Sequence[Chain], rejected: Iterable[Rejection]) -> dict[str, NDArray[Any]]:
@@ -80,21 +77,3 @@ def _text(lines: Iterable[str]) -> NDArray[np.uint8]:
 
 def _flat(field: str) -> str:
     return field.replace("\t", " ")
-
-
-def _write_atomically(path: Path, tensors: dict[str, NDArray[Any]], header: dict[str, str]) -> None:
-    """Save under a temporary name beside ``path``, flush to disk, then rename."""
-    from safetensors.numpy import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        save_file(tensors, part, metadata=header)
-        part.chmod(0o644)
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

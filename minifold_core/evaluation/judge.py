@@ -39,7 +39,8 @@ def judge(
     Args:
         predicted: chain name to [L, 3] Cα in ångström.
         chains: the native chains.
-        library: where the floor of another real chain comes from.
+        library: where the floor of another real chain comes from; best of another split than
+            ``chains``, or relatives of theirs may be among it.
         seed: of coils, other chains and the bootstrap.
 
     Raises:
@@ -50,10 +51,6 @@ def judge(
     for row, chain in enumerate(chains):
         traces[row, : len(chain.sequence)] = predicted[chain.name]
     target, mask = batch.ca, batch.ca_mask
-    known = {
-        chain.name: torch.from_numpy(chain.backbone[chain.backbone_mask[:, 1], 1])
-        for chain in library
-    }
     generator = torch.Generator().manual_seed(seed)
     floors = floor_predictions(target, mask, batch.names, library, generator)
     scores = compare_structures(traces, target, mask)

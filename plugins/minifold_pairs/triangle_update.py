@@ -39,13 +39,10 @@ class TriangleUpdate(nn.Module):
             self.operands.weight[2 * hidden :].zero_()
             self.operands.bias[: 2 * hidden].zero_()
             self.operands.bias[2 * hidden :].fill_(1)
-        for parameter, value in (
-            (self.gate.weight, 0.0),
-            (self.gate.bias, 1.0),
-            (self.out.weight, 0.0),
-            (self.out.bias, 0.0),
-        ):
-            nn.init.constant_(parameter, value)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.ones_(self.gate.bias)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, pair: Tensor, pair_mask: Tensor) -> Tensor:
         """The residual [B, L, L, d_pair] for ``pair``; ``pair_mask`` [B, L, L]."""

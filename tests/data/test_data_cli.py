@@ -79,7 +79,7 @@ def test_errors_carry_their_exit_codes(structures: Path, tmp_path: Path) -> None
 def test_the_demo_set_in_words() -> None:
     text = run("info", "demo").stdout
     assert text.startswith(f"{DEMO_PATH}: 18 chains")
-    assert "15 train, 3 validation, 0 test" in text
+    assert "13 train, 5 validation, 0 test" in text
 
 
 def test_options_default_to_what_the_library_does() -> None:

@@ -41,7 +41,7 @@ def test_bits_there_and_back() -> None:
 def test_the_demo_set_is_the_default() -> None:
     dataset = open_dataset()
     assert dataset.file.path == DEMO_PATH
-    assert str(dataset).startswith("built-in demo set (18 chains: 15 train")
+    assert str(dataset).startswith("built-in demo set (18 chains: 13 train")
     assert str(open_dataset(DEMO_PATH)) == str(dataset)
 
 
@@ -52,7 +52,7 @@ def test_subsets() -> None:
     assert not set(train.names) & set(validation.names)
     assert {chain.split for chain in validation} == {"validation"}
     assert [len(c) for c in train] == train.lengths.tolist()
-    with pytest.raises(RequestError, match=r"no test chain \(it has 15 train, 3 validation\)"):
+    with pytest.raises(RequestError, match=r"no test chain \(it has 13 train, 5 validation\)"):
         dataset.subset("test")
     with pytest.raises(RequestError, match="did you mean 'validation'"):
         dataset.subset("validaton")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 from small_structures import assert_same_chain, make_chain, pdb_text
 
-from minifold_core.data import packwriter
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.limits import Limits
 from minifold_core.data.packing import NothingToPack, pack
@@ -110,7 +110,7 @@ def test_an_interrupted_write_leaves_nothing(
     def interrupted(handle: int) -> None:
         raise stop
 
-    monkeypatch.setattr(packwriter.os, "fsync", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)
     before = sorted(tmp_path.iterdir())
     with pytest.raises((KeyboardInterrupt, MinifoldError)):
         pack([structures], tmp_path / "all.safetensors", workers=1)
