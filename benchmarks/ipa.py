@@ -15,14 +15,14 @@ from contextlib import nullcontext
 from importlib.util import find_spec
 
 import torch
-from minifold_ipa.attention import InvariantPointAttention
-from minifold_ipa.rigid import Frames
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
 from minifold_core.geometry.frames import safe_norm
+from minifold_ipa.attention import InvariantPointAttention
+from minifold_ipa.rigid import Frames
 
 BATCH, LENGTH, WIDTH, PAIR, HEADS, HEAD_DIM, POINTS = 4, 125, 512, 128, 8, 64, 8
 ROUNDS = 9

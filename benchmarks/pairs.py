@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import FlopCounterMode
+
 from minifold_pairs.attention import AxialAttention
 from minifold_pairs.config import TrianglePairStackConfig
 from minifold_pairs.outer import OuterProductMean
 from minifold_pairs.triangle import EnhancedPairBlock
 from minifold_pairs.triangle_update import TriangleUpdate
-from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-from torch.utils.flop_counter import FlopCounterMode
 
 Work = Callable[[], Tensor]
 

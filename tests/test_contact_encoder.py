@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
+
 from component_checks import (
     assert_finite_both_ways,
     assert_padding_and_order_change_nothing,
@@ -11,8 +13,6 @@ from component_checks import (
 from minifold_contact.config import ContactEncoderConfig
 from minifold_contact.encoder import ContactEncoder
 from minifold_contact.wrap import unwrap, wrap
-from pydantic import ValidationError
-
 from minifold_core.residues import CLS, EOS, MASK, PAD
 
 NANO = ContactEncoderConfig(d_model=16, d_pair=12, tower_layers=1, heads=2, opm_hidden=8)

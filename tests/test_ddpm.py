@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from minifold_ddpm.config import DDPMConfig
-from minifold_ddpm.process import DDPM
 
 from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
+from minifold_ddpm.config import DDPMConfig
+from minifold_ddpm.process import DDPM
 
 PROCESS = DDPM(DDPMConfig())
 TIMES = torch.arange(1000)

@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
+from torch.testing import assert_close
+
 from minifold_heads.config import OrdinalDistanceHeadConfig, RgHeadConfig
 from minifold_heads.distance import OrdinalDistanceHead
 from minifold_heads.rg import RgHead
-from pydantic import ValidationError
-from torch.testing import assert_close
 
 
 def rg_head() -> RgHead:

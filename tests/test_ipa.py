@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from minifold_ipa.attention import InvariantPointAttention
-from minifold_ipa.config import IPADenoiserConfig
-from minifold_ipa.denoiser import IPADenoiser
-from minifold_ipa.rigid import Frames, frame_confidence
 from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.testing import assert_close
 
 from minifold_core.geometry.frames import ca_rotations
+from minifold_ipa.attention import InvariantPointAttention
+from minifold_ipa.config import IPADenoiserConfig
+from minifold_ipa.denoiser import IPADenoiser
+from minifold_ipa.rigid import Frames, frame_confidence
 
 WIDTHS = {"single": 12, "pair": 6}
 SMALL = IPADenoiserConfig(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-import loss_reference as reference
 import pytest
 import torch
+
+import loss_reference as reference
+from minifold_core.batch import Truth
+from minifold_core.geometry.frames import ca_rotations
 from minifold_losses.config import ClashConfig, FAPEConfig
 from minifold_losses.distances import ClashLoss
 from minifold_losses.frames import FAPELoss
 from minifold_losses.plugin import minifold_components
-
-from minifold_core.batch import Truth
-from minifold_core.geometry.frames import ca_rotations
 
 LOSSES = {
     spec.name: spec.implementation_class()(spec.config_class()()) for spec in minifold_components()

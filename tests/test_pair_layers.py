@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, scaled_dot_product_attention
+
 from component_checks import mask_of, perturb, rng
 from minifold_pairs.attention import AxialAttention, attend_explicitly, key_bias
 from minifold_pairs.outer import OuterProductMean
 from minifold_pairs.positions import LinearPositions, LogPositions, log_bins
 from minifold_pairs.triangle_update import LIMIT, TriangleUpdate
-from torch import Tensor
-from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
 MASK = mask_of((6, 9, 3))
 PAIR_MASK = MASK[:, :, None] & MASK[:, None, :]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
+
 from component_checks import (
     assert_finite_both_ways,
     assert_padding_and_order_change_nothing,
@@ -16,7 +18,6 @@ from minifold_pairs.config import (
 )
 from minifold_pairs.stack import BlockPairStack
 from minifold_pairs.triangle import TrianglePairStack
-from pydantic import ValidationError
 
 D_SINGLE = 16
 NANO = {"d_pair": 12, "blocks": 2, "heads": 2, "head_dim": 8, "opm_hidden": 8}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from minifold_ddpm.config import DDPMConfig
-from minifold_ddpm.process import DDPM
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.diffusion.noise import centred
 from minifold_core.diffusion.sampler import sample
 from minifold_core.errors import RequestError
 from minifold_core.residues import MASK
+from minifold_ddpm.config import DDPMConfig
+from minifold_ddpm.process import DDPM
 
 PROCESS = DDPM(DDPMConfig())
 BATCH = ProteinBatch.from_sequences(["ACDEFGHIKLMN", "PQRSTVWY"])

@@ -56,16 +56,13 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("MINIFOLD_DEBUG"))
     arguments = [a for a in arguments if a != "--debug"]
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        return _call(arguments)
     except MinifoldError as error:
         if debug:
             raise
         return _fail(str(error), error.exit_code)
     except TyperException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message())
-            return 0
-        return _fail(f"{_sentence(error.format_message())}", 2)
+        return _fail(_usage(error), 2)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -82,9 +79,19 @@ def run(arguments: list[str]) -> int:
 def main() -> NoReturn:
     """Entry point of the ``minifold`` script."""
     signal.signal(signal.SIGTERM, _terminated)
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
+
+
+def _call(arguments: list[str]) -> int:
+    try:
+        code = int(app(arguments, prog_name="minifold", standalone_mode=False) or 0)
+    except TyperException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        print(error.format_message())
+        code = 0
+    sys.stdout.flush()  # here, so that a closed pipe is noticed where it is handled
+    return code
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
@@ -96,8 +103,11 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _sentence(message: str) -> str:
-    return " ".join(message.split())
+def _usage(error: TyperException) -> str:
+    """Typer's complaint in one line, and where to read on."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message} (see {context.command_path} --help)" if context else message
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 from minifold_core.errors import RequestError
 
 SCHEMA = 1
-KEY = "minifold"
+KEY = "minifold_weights"
 MAX_HEADER = 100_000_000
 """Bytes; the limit of the safetensors format itself."""
 
@@ -61,7 +61,7 @@ def read_header(path: str | Path) -> Header:
     except (struct.error, ValueError, AttributeError) as error:
         raise RequestError(f"{path} is not a safetensors file ({error})") from None
     if KEY not in metadata:
-        raise RequestError(f"{path} was not written by minifold: its header has no recipe")
+        raise RequestError(f"{path} holds no weights written by minifold: its header has no recipe")
     try:
         fields = json.loads(metadata[KEY])
         schema = fields.pop("schema")

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minifold_pairs.attention import key_bias
-from minifold_pairs.outer import OuterProductMean
-from minifold_pairs.positions import LinearPositions
-from minifold_pairs.stack import Transition
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -17,6 +13,10 @@ from minifold_contact.wrap import unwrap, wrap
 from minifold_core.geometry.frames import at_least_fp32
 from minifold_core.interfaces import Encoder, Features
 from minifold_core.residues import VOCABULARY_SIZE
+from minifold_pairs.attention import key_bias
+from minifold_pairs.outer import OuterProductMean
+from minifold_pairs.positions import LinearPositions
+from minifold_pairs.stack import Transition
 
 
 class ContactBlock(nn.Module):

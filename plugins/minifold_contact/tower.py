@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
 from minifold_pairs.attention import attend
 from minifold_pairs.stack import Transition
-from torch import Tensor, nn
 
 
 class TransformerLayer(nn.Module):

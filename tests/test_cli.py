@@ -1,0 +1,250 @@
+"""The command line as a user runs it: results, exit codes, one-line errors, light imports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gemmi
+import pytest
+from biotite.structure.io import load_structure
+
+from minifold_core.data.dataset import DEMO_PATH, open_dataset
+
+Minifold = Callable[..., subprocess.CompletedProcess[str]]
+HEAVY = ("torch", "numpy", "biotite", "matplotlib")
+
+
+@pytest.fixture(scope="module")
+def run(minifold: Minifold, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four steps on the demo set."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    arguments = ["--size", "nano", "--max-steps", 4, "--run-dir", directory]
+    done = minifold("train", "v13", *arguments)
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+def test_the_surface_is_what_the_documents_name(minifold: Minifold) -> None:
+    text = minifold("--help").stdout
+    commands = ("list-models", "show", "train", "sample", "evaluate", "data", "doctor")
+    assert all(f"  {command} " in text for command in commands)
+    assert minifold().returncode == 0
+    assert minifold("--version").stdout.startswith("minifold ")
+
+
+def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
+    done = minifold("list-models", "--json")
+    rows = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["id"] for row in rows] == ["v12", "v12b", "v13"]
+    keys = "id summary status parents components parameters trainable_parameters weights published"
+    for row in rows:
+        assert {*keys.split(), "plugin", "distribution"} <= set(row)
+    v13 = rows[-1]
+    assert v13["parents"] == ["v12b"]
+    assert v13["components"]["pair_stack"] == "triangle"
+    assert (v13["published"]["epoch"], v13["published"]["val_total"]) == (4, 2.373)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list-models"],
+        ["list-models", "--json"],
+        ["show", "v13"],
+        ["show", "v13", "--resolved", "--size", "nano"],
+        ["show", "v12b", "--json"],
+        ["--help"],
+        ["train", "--help"],
+        ["data", "pack", "--help"],
+    ],
+)
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom minifold_core.cli.main import run\n"
+        f"code = run({arguments!r})\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[] 0"
+
+
+def test_show_tells_where_every_value_comes_from(minifold: Minifold) -> None:
+    values = json.loads(minifold("show", "v13", "--resolved", "--json").stdout)["values"]
+    assert values["training.learning_rate"] == {"value": 2e-5, "origin": "minifold_v12/recipe.toml"}
+    assert values["losses.clash.weight"]["origin"] == "minifold_v13/recipe.toml"
+    text = minifold("show", "v13").stdout
+    assert "v12 → v12b → v13" in text
+    assert "35,385,717 parameters" in text
+
+
+def test_doctor_is_content(minifold: Minifold) -> None:
+    findings = json.loads(minifold("doctor", "--json").stdout)
+    assert all(finding["ok"] for finding in findings)
+    assert {"devices", "demo set", "version v13"} <= {finding["what"] for finding in findings}
+
+
+def test_training_without_an_encoder_says_that_it_is_random(
+    minifold: Minifold, tmp_path: Path, run: Path
+) -> None:
+    size = ["--size", "nano", "--dry-run", "--run-dir", tmp_path / "none"]
+    loud = minifold("train", "v13", *size)
+    assert "WARNING: the encoder is frozen and its weights are RANDOM" in loud.stderr
+    assert "built-in demo set (18 chains" in loud.stderr
+    quiet = minifold("train", "v12", "--encoder-from", run, *size)
+    assert quiet.returncode == 0
+    assert "RANDOM" not in quiet.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_samples_are_read_back_by_biotite_and_gemmi(
+    minifold: Minifold, run: Path, tmp_path: Path
+) -> None:
+    chains = {chain.name: chain for chain in open_dataset().subset("validation")}
+    for suffix in ("pdb", "cif"):
+        out = tmp_path / suffix
+        options = ["--data", "demo", "--steps", 3, "--format", suffix, "--out", out, "--json"]
+        done = minifold("sample", run, *options)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)
+        assert {row["name"] for row in rows} == set(chains)
+        for row in rows:
+            chain = chains[row["name"]]
+            assert load_structure(row["file"]).array_length() == len(chain.sequence)
+            structure = gemmi.read_structure(row["file"])
+            structure.setup_entities()
+            residues = [residue.name for residue in structure[0][0]]
+            assert gemmi.one_letter_code(residues) == chain.sequence
+    again = minifold("sample", run, *options)
+    assert again.returncode == 3
+    assert "exists" in again.stderr
+
+
+def test_seeds_repeat_and_counts_differ(minifold: Minifold, run: Path, tmp_path: Path) -> None:
+    texts = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        options = ["--sequence", "ACDEFGHIKLMNPQRSTVWY", "--steps", 3, "--count", 2]
+        done = minifold("sample", run, *options, "--seed", seed, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        texts.append([(tmp_path / name / f"sequence-{i}.pdb").read_text()[80:] for i in (1, 2)])
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+    assert texts[0][0] != texts[0][1]
+
+
+def test_sampling_by_length_and_from_fasta(minifold: Minifold, run: Path, tmp_path: Path) -> None:
+    done = minifold("sample", run, "--length", 30, "--steps", 2, "--out", tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    assert len(load_structure(tmp_path / "a" / "length30.pdb")) == 30
+    fasta = tmp_path / "two.fasta"
+    fasta.write_text(">first x\nACDEFGHIKL\n>second/1\nMNPQRSTVWYACD\n")
+    options = ["--fasta", fasta, "--steps", 2, "--eta", 0.5, "--guidance", 2]
+    done = minifold("sample", run, *options, "--out", tmp_path / "b")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {"first.pdb", "second_1.pdb"}
+
+
+def test_evaluation_stands_beside_the_floors(minifold: Minifold, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "evaluation"
+    done = minifold("evaluate", run, "--steps", 3, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    names = [row["name"] for row in result["rows"]]
+    assert names[0] == "model"
+    assert len(names) == 4
+    assert {row["n"] for row in result["rows"]} == {5}
+    assert all({"tm", "rmsd", "gdt_ts", "lddt"} <= set(row) for row in result["rows"])
+    assert json.loads((out / "evaluation.json").read_text()) == result
+    assert len(list(out.glob("*.pdb"))) == 5
+    assert "floor: one point" in minifold("evaluate", run, "--steps", 2).stdout
+
+
+def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
+    """Requests that are wrong, their exit codes and what the error must say."""
+    empty = tmp_path / "empty"
+    empty.mkdir(exist_ok=True)
+    cut = tmp_path / "cut.cif"
+    cut.write_text("data_cut\nloop_\n_atom_site.group_PDB\n_atom_site.id\nATOM 1 2\n")
+    pack = tmp_path / "bad.safetensors"
+    pack.write_bytes(DEMO_PATH.read_bytes()[:5000])
+    junk = tmp_path / "junk.safetensors"
+    junk.write_bytes(b"junk")
+    nano = ["--size", "nano", "--run-dir", tmp_path / "never"]
+    out = ["--out", tmp_path / "never"]
+    return [
+        (["train", "v31", *nano], 2, "unknown version 'v31'; did you mean 'v13'?"),
+        (["show", "v133"], 2, "did you mean 'v13'?"),
+        (["train", "v13", "--size", "nanno"], 2, "did you mean 'nano'?"),
+        (["train", "v13", "--with", "denoiser=ip", *nano], 2, "unknown denoiser 'ip'; did you mean"),
+        (["train", "v13", "--with", "denoisr=ipa", *nano], 2, "did you mean 'denoiser'?"),
+        (["train", "v13", "--set", "training.lr=1", *nano], 2, "unknown key 'training.lr'"),
+        (["train", "v13", "--set", "trainin.lr=1", *nano], 2, "did you mean 'training'?"),
+        (["train", "v13", "--set", "denoiser.layers=-1", *nano], 2, "denoiser.layers = -1"),
+        (["train", "v13", "--data", pack, *nano], 2, str(pack)),
+        (["train", "v13", "--data", tmp_path / "gone", *nano], 2, "no such file"),
+        (["train", "v13", "--device", "gpu", *nano], 2, "--device gpu"),
+        (["train", "v13", "--size", "nano", "--run-dir", run], 3, "is not empty"),
+        (["train", "v13", "--max-steps", "0", *nano], 2, "--max-steps"),
+        (["train", "v13", "--sise", "nano"], 2, "--size"),
+        (["train"], 2, "see minifold train --help"),
+        (["trian"], 2, "Did you mean 'train'?"),
+        (["train", "v13", "--encoder-from", junk, *nano], 2, str(junk)),
+        (["data", "pack", empty, *out], 2, str(empty)),
+        (["data", "pack", cut, *out], 2, "cut"),
+        (["sample", run, *out], 2, "nothing to sample"),
+        (["sample", run, "--sequence", "AC", "--length", "3", *out], 2, "both given"),
+        (["sample", run, "--sequence", "AC7", *out], 2, "'7' at position 3"),
+        (["sample", run, "--sequence", "AC", "--eta", "2", *out], 2, "sampling.eta = 2"),
+        (["sample", run, "--sequence", "AC", "--steps", "2000", *out], 2, "2000"),
+        (["sample", run, "--sequence", "AC", "--format", "pdf", *out], 2, "did you mean 'pdb'?"),
+        (["sample", tmp_path / "gone", "--sequence", "AC", *out], 2, "does not exist"),
+        (["sample", junk, "--sequence", "AC", *out], 2, "is not a safetensors file"),
+        (["sample", DEMO_PATH, "--sequence", "AC", *out], 2, "holds no weights"),
+        (["evaluate", run, "--split", "tset"], 2, "did you mean 'test'?"),
+        (["evaluate", run, "--split", "test"], 2, "no test chain"),
+    ]
+
+
+def test_every_wrong_request_gets_one_line_and_its_exit_code(
+    minifold: Minifold, run: Path, tmp_path: Path
+) -> None:
+    for arguments, code, said in wrong(tmp_path, run):
+        done = minifold(*arguments)
+        error = [line for line in done.stderr.splitlines() if "error:" in line]
+        assert (done.returncode, len(error)) == (code, 1), (arguments, done.stderr)
+        assert said in error[0], (arguments, error)
+        assert done.stderr.splitlines()[-1] == error[0]
+        assert done.stdout == ""
+    assert not (tmp_path / "never").exists()
+
+
+def test_debug_shows_the_traceback(minifold: Minifold) -> None:
+    assert "Traceback" in minifold("show", "v133", "--debug").stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_keeps_its_weights(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    directory = tmp_path / "run"
+    command = [sys.executable, "-m", "minifold_core.cli.main", "train", "v12", "--size", "nano"]
+    process = subprocess.Popen(
+        [*command, "--run-dir", str(directory)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (directory / "steps.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code, error
+    assert "weights saved" in error
+    assert (directory / "last.safetensors").is_file()
