@@ -1,0 +1,36 @@
+# Both targets make .venv and install by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo-output
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint clean
+
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(BIN)/minifold train v13 --size nano --run-dir $(DEMO)/run
+	$(BIN)/minifold sample $(DEMO)/run --data demo --out $(DEMO)/samples
+	$(BIN)/minifold evaluate $(DEMO)/run --out $(DEMO)/evaluation
+	@echo
+	@echo "made: $(DEMO)/run (weights, metrics.csv), $(DEMO)/samples (PDB files), $(DEMO)/evaluation"
+	@echo "type: $(BIN)/minifold list-models"
+	@echo "      $(BIN)/minifold sample $(DEMO)/run --sequence MQIFVKTLTGKTITLEVEPSDTIENVK --out my-samples"
+	@echo "      $(BIN)/minifold data pack YOUR_STRUCTURES --out mine.safetensors"
+	@echo "      $(BIN)/minifold train v13 --size nano --data mine.safetensors"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO)
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
