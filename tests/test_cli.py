@@ -181,7 +181,11 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
         (["train", "v31", *nano], 2, "unknown version 'v31'; did you mean 'v13'?"),
         (["show", "v133"], 2, "did you mean 'v13'?"),
         (["train", "v13", "--size", "nanno"], 2, "did you mean 'nano'?"),
-        (["train", "v13", "--with", "denoiser=ip", *nano], 2, "unknown denoiser 'ip'; did you mean"),
+        (
+            ["train", "v13", "--with", "denoiser=ip", *nano],
+            2,
+            "unknown denoiser 'ip'; did you mean",
+        ),
         (["train", "v13", "--with", "denoisr=ipa", *nano], 2, "did you mean 'denoiser'?"),
         (["train", "v13", "--set", "training.lr=1", *nano], 2, "unknown key 'training.lr'"),
         (["train", "v13", "--set", "trainin.lr=1", *nano], 2, "did you mean 'training'?"),

@@ -66,9 +66,16 @@ def test_an_installed_wheel_lists_the_same_models(
         check=True,
     )
     assert json.loads(done.stdout) == json.loads(minifold("list-models", "--json").stdout)
-    where = "import minifold_core, minifold_v13; print(minifold_core.__file__, minifold_v13.__file__)"
+    where = (
+        "import minifold_core, minifold_v13; print(minifold_core.__file__, minifold_v13.__file__)"
+    )
     places = subprocess.run(
-        [str(python), "-c", where], cwd=tmp_path, env=variables, capture_output=True, text=True, check=True
+        [str(python), "-c", where],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     assert all(place.startswith(str(environment)) for place in places)
     subprocess.run([str(script), "doctor"], cwd=tmp_path, env=variables, check=True)

@@ -52,7 +52,11 @@ def build_optimizer(model: FoldModel, config: TrainingConfig) -> torch.optim.Ada
         for path, named in slots.items()
     ]
     return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+        groups,
+        lr=config.learning_rate,
+        betas=config.betas,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
 
 
