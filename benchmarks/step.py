@@ -1,4 +1,4 @@
-"""Time and peak memory of optimizer steps: python benchmarks/step.py [v13] [--size full] [--steps 2]
+"""Time and peak memory of optimizer steps: python benchmarks/step.py [v13] [--size full]
 
 The four longest chains of the data make the batch, without accumulation; everything else is as
 ``minifold train`` does it. The first step also pays for allocation, so it is shown apart.
@@ -18,6 +18,7 @@ from minifold_core.assembly import assemble
 from minifold_core.cli.platform import choose_device, choose_precision
 from minifold_core.data.dataset import PackedDataset, open_dataset
 from minifold_core.recipe import load_recipe
+from minifold_core.recipe_tree import parse_assignments
 from minifold_core.training.run import Run
 from minifold_core.training.trainer import Options, Trainer
 
@@ -31,8 +32,6 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
-
-    from minifold_core.recipe_tree import parse_assignments
 
     device = choose_device("auto")
     precision = choose_precision(options.precision, device)
@@ -52,9 +51,8 @@ def main() -> None:
         trainer.fit()
     seconds = [b - a for a, b in zip([start, *ends], ends, strict=False)]
     print("seconds per step:", ", ".join(f"{s:.2f}" for s in seconds))
-    print(
-        f"peak resident memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak resident memory: {peak:.2f} GiB")
     if device.type == "cuda":
         print(f"peak device memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from minifold_core.assembly import assemble
+from minifold_core.cli.platform import choose_device
 from minifold_core.data.dataset import PackedDataset, open_dataset
 from minifold_core.data.packwriter import write_pack
 from minifold_core.evaluation.metrics import tm_score
@@ -23,8 +26,17 @@ STEPS = 900
 EPOCHS = 9
 
 
+@pytest.fixture
+def all_cores() -> Iterator[torch.device]:
+    """The CPU as the command line uses it; the other tests keep to one thread."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield choose_device("cpu")
+    torch.set_float32_matmul_precision("highest")
+    torch.set_num_threads(1)
+
+
 @pytest.mark.slow
-def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path) -> None:
+def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path, all_cores: torch.device) -> None:
     """DDIM from noise alone returns the training chain: TM > 0.95 (gate 3 of this field)."""
     (chain,) = (c for c in open_dataset() if c.name == NAME)
     recipe = load_recipe("v13", "nano", values={"training.epochs": EPOCHS, **SCHEDULE})
@@ -34,7 +46,7 @@ def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path) -> None:
     data = PackedDataset.open(tmp_path / "one.safetensors")
     torch.manual_seed(0)
     run = Run.create(tmp_path / "run", recipe, {})
-    Trainer(assemble(recipe), data, None, run, Options(torch.device("cpu"))).fit()
+    Trainer(assemble(recipe), data, None, run, Options(all_cores)).fit()
     model, header = load_model(run.last)
     assert header.step == STEPS
     samples = fold(model, [Target.of(chain)], recipe.sampling, count=4)
