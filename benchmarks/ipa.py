@@ -20,6 +20,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
+from minifold_core.cli.platform import choose_device
 from minifold_core.geometry.frames import safe_norm
 from minifold_ipa.attention import InvariantPointAttention
 from minifold_ipa.rigid import Frames
@@ -100,6 +101,7 @@ def saved_megabytes(forward: Callable[[], Tensor]) -> float:
 
 
 def main() -> None:
+    choose_device("cpu")  # with the settings of the command line
     torch.manual_seed(0)
     sizes = (WIDTH, PAIR, HEADS, HEAD_DIM, POINTS, POINTS)
     fast, plain = InvariantPointAttention(*sizes), PlainAttention(*sizes)

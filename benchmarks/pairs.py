@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.flop_counter import FlopCounterMode
 
+from minifold_core.cli.platform import keep_freed_memory
 from minifold_pairs.attention import AxialAttention
 from minifold_pairs.config import TrianglePairStackConfig
 from minifold_pairs.outer import OuterProductMean
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=125)
     parser.add_argument("--batch", type=int, default=4)
     options = parser.parse_args()
+    keep_freed_memory()
     works = workloads(options.batch, options.length)
     cost = {name: gflop(work) for name, work in works.items()}
     print(f"batch {options.batch}, L={options.length}, {torch.get_num_threads()} threads, fp32")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,6 +174,15 @@ def _origin(path: Path) -> str:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return _parse(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise RequestError(f"recipe {path} cannot be read: {error}") from None
+
+
+@lru_cache(maxsize=256)
+def _parse(path: Path, changed: int) -> dict[str, Any]:
+    """The tables of a file as of a time of change; versions share most of their ancestors."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

@@ -42,8 +42,8 @@ def choose_device(name: str) -> torch.device:
     if not there[name]:
         raise RequestError(f"--device {name}: this machine has none; use --device auto")
     if name == "cpu":
-        _use_fast_float32()
-        _keep_freed_memory()
+        use_fast_float32()
+        keep_freed_memory()
     return torch.device(name)
 
 
@@ -60,7 +60,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
-def _use_fast_float32() -> None:
+def use_fast_float32() -> None:
     """Let oneDNN do float32 products: twice as fast as MKL on many CPUs, at full accuracy.
 
     On a CPU with AMX the same switch would round to bfloat16, so it is left alone there.
@@ -71,7 +71,7 @@ def _use_fast_float32() -> None:
         torch.set_float32_matmul_precision("medium")
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Keep glibc from handing large freed blocks back to the system.
 
     Every step would fault them in again, which takes a third of the time of a pair block.

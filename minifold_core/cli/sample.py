@@ -102,7 +102,12 @@ def sample(
         emit_json(results)
     else:
         shown = [str(row["file"]) for row in results[:5]] + ["..."] * (len(results) > 5)
-        print(f"{len(results)} structures of {len(targets)} proteins in {out}: {', '.join(shown)}")
+        what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
+        print(f"{what} in {out}: {', '.join(shown)}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def save_fold(done: Fold, path: Path) -> None:
