@@ -45,10 +45,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", recipe, {})
         made = Options(device, precision, max_steps=options.steps)
-        trainer = Trainer(assemble(recipe), longest, None, run, made)
+        trainer = Trainer(assemble(recipe), longest, None, made)
         trainer.on_step = lambda _: ends.append(time.perf_counter())
         start = time.perf_counter()
-        trainer.fit()
+        trainer.fit(run)
     seconds = [b - a for a, b in zip([start, *ends], ends, strict=False)]
     print("seconds per step:", ", ".join(f"{s:.2f}" for s in seconds))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

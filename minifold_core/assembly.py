@@ -183,8 +183,8 @@ def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "") -> str:
         for path in paths:
             try:
                 ports = spec.config_class()().gives()
-            except (ImportError, ValueError):
-                continue  # a plugin that cannot be asked cannot be suggested
+            except Exception:  # a plugin that cannot be asked cannot be suggested
+                continue
             if need.name in {model_port(path, port.name) for port in ports}:
                 givers.setdefault((path, spec.kind), []).append(f"'{spec.name}'")
     there = [

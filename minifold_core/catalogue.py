@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from minifold_core.discovery import VersionPackage, find_versions
-from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.discovery import Problem, VersionPackage, find_components, find_versions
+from minifold_core.errors import MinifoldError, RequestError, did_you_mean
 from minifold_core.manifest import counts
-from minifold_core.recipe_tree import FULL, SLOTS, Source, read_source
+from minifold_core.recipe_tree import FULL, Source, read_source
 from minifold_core.registry import STATUSES, entry, published_best
+from minifold_core.slots import SLOTS
 
 
 def list_models(
@@ -22,6 +23,8 @@ def list_models(
     has_weights: bool = False,
 ) -> list[dict[str, Any]]:
     """Describe the installed versions, in natural order (v8 < v9 < v10 < v11 < v11b).
+
+    A version that cannot be described is left out; :func:`problems` says why.
 
     Args:
         patterns: shell patterns that an id must match one of; none means all.
@@ -35,7 +38,7 @@ def list_models(
         trainable_parameters, sizes, weights, published, plugin, distribution.
 
     Raises:
-        RequestError: an unknown status, or a plain name among ``patterns`` that is no version.
+        RequestError: an unknown status or component, or a pattern that matches no version.
     """
     if status is not None and status not in STATUSES:
         raise RequestError(f"unknown status '{status}'; {did_you_mean(status, STATUSES)}")
@@ -43,12 +46,15 @@ def list_models(
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in packages):
             raise RequestError(f"no version matches '{pattern}'; {did_you_mean(pattern, packages)}")
-    rows = [
-        describe(packages[name])
+    chosen = [
+        name
         for name in sorted(packages, key=natural)
         if (not patterns or any(fnmatchcase(name, p) for p in patterns))
         and not any(fnmatchcase(name, p) for p in exclude)
     ]
+    rows = [row for name in chosen if isinstance(row := _try(packages[name]), dict)]
+    if uses is not None:
+        _check_component(uses, rows)
     return [
         row
         for row in rows
@@ -58,10 +64,35 @@ def list_models(
     ]
 
 
+def problems() -> list[Problem]:
+    """What keeps installed versions from being found or described."""
+    found = find_versions()
+    broken = (_try(package) for package in found.items.values())
+    return [*found.problems, *(problem for problem in broken if isinstance(problem, Problem))]
+
+
+def _try(package: VersionPackage) -> dict[str, Any] | Problem:
+    """A version's description, or what is wrong with it."""
+    try:
+        return describe(package)
+    except MinifoldError as error:
+        origin = package.origin
+        return Problem(origin, str(error), f"mend or uninstall {origin.distribution}")
+
+
+def _check_component(name: str, rows: list[dict[str, Any]]) -> None:
+    """Refuse a component that no version uses and no plugin offers."""
+    used = {component for row in rows for component in row["components"].values()}
+    if name not in used:
+        offered = {key.partition("/")[2] for key in find_components().items}
+        if name not in offered:
+            raise RequestError(f"unknown component '{name}'; {did_you_mean(name, used | offered)}")
+
+
 def describe(package: VersionPackage) -> dict[str, Any]:
     """One version as ``list-models --json`` shows it."""
     source = read_source(package.id)
-    known = entry(package.id)
+    known = entry(package)
     count = counts(package, FULL)
     return {
         "id": package.id,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from minifold_core.errors import MinifoldError
 from minifold_core.ports import Port
-from minifold_core.recipe_tree import SLOTS
+from minifold_core.slots import SLOTS
 
 Kind = Literal["encoder", "pair_stack", "denoiser", "head", "loss", "process"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -20,6 +22,11 @@ SLOT_KINDS: dict[str, Kind] = {
 """The kind of component that fills each fixed slot."""
 
 
+def slot_kind(path: str) -> Kind:
+    """The kind of component that a slot path, or ``process``, takes."""
+    return "process" if path == "process" else SLOT_KINDS.get(path, "head")
+
+
 class ComponentConfig(BaseModel):
     """Base of every component's config: frozen, and a key it does not know is an error.
 
@@ -27,7 +34,7 @@ class ComponentConfig(BaseModel):
     compared in milliseconds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def needs(self) -> tuple[Port, ...]:
         """The ports that the component reads; ``forward`` receives them as keywords."""
@@ -49,6 +56,8 @@ class ComponentSpec:
         implementation: ``"package.module:Class"`` of the component, imported at assembly only.
         summary: one line for listings.
         version: raised when the meaning or shape of its weights changes.
+        sizes: config values of named sizes such as ``nano``, used wherever the component is put
+            into a recipe of that size; the recipe's own ``[sizes]`` stand above them.
     """
 
     kind: Kind
@@ -57,6 +66,11 @@ class ComponentSpec:
     implementation: str
     summary: str
     version: int = 1
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"component '{self.name}' has unknown kind '{self.kind}'")
 
     def config_class(self) -> type[ComponentConfig]:
         """Import and return the config class."""
@@ -68,6 +82,14 @@ class ComponentSpec:
 
 
 def load(path: str) -> Any:
-    """The object that ``"package.module:Name"`` names."""
+    """The object that ``"package.module:Name"`` names.
+
+    Raises:
+        MinifoldError: it cannot be imported, whatever the reason.
+    """
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except (Exception, SystemExit) as error:  # a stranger's module may do anything on import
+        why = f"{type(error).__name__}: {error}"
+        raise MinifoldError(f"'{path}' cannot be imported ({why}); mend or uninstall it") from error

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import requires, version
 
-from minifold_core.discovery import find_components, find_versions
+from minifold_core import catalogue
+from minifold_core.discovery import Origin, find_components, find_versions
 from minifold_core.errors import MinifoldError
 
 
@@ -71,13 +72,19 @@ def _devices() -> str:
 
 
 def _plugins() -> Iterator[Finding]:
-    found, versions = find_components(), find_versions()
+    found = find_components()
     owners = {offer.origin for offer in found.items.values()}
     for origin in sorted(owners, key=lambda o: o.name):
-        count = sum(offer.origin == origin for offer in found.items.values())
-        yield Finding(f"plugin {origin}", True, f"{count} component{'s' if count > 1 else ''}")
-    for problem in (*found.problems, *versions.problems):
+        yield _checked(f"plugin {origin}", partial(_configs, origin))
+    for problem in dict.fromkeys((*found.problems, *catalogue.problems())):
         yield Finding(f"plugin {problem.origin}", False, f"{problem.cause}; {problem.mend}")
+
+
+def _configs(origin: Origin) -> str:
+    specs = [offer.spec for offer in find_components().items.values() if offer.origin == origin]
+    for spec in specs:
+        spec.config_class()
+    return f"{len(specs)} component{'' if len(specs) == 1 else 's'}"
 
 
 def _version(name: str) -> str:

@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -78,7 +78,7 @@ class Found(Generic[T]):
 def find_versions() -> Found[VersionPackage]:
     """All installed versions."""
     found: Found[VersionPackage] = Found()
-    for name, points in _by_name(VERSION_GROUP).items():
+    for name, points in _by_name(VERSION_GROUP, found.problems).items():
         if _clash(found.problems, f"version '{name}'", [Origin.of(p) for p in points]):
             continue
         origin = Origin.of(points[0])
@@ -119,14 +119,14 @@ def find_components() -> Found[Offer]:
     """All components of all usable plugins, under ``"kind/name"``."""
     found: Found[Offer] = Found()
     offers: dict[str, list[Offer]] = {}
-    for name, points in _by_name(PLUGIN_GROUP).items():
+    for name, points in _by_name(PLUGIN_GROUP, found.problems).items():
         if _clash(found.problems, f"plugin '{name}'", [Origin.of(p) for p in points]):
             continue
         origin = Origin.of(points[0])
         try:
             for spec in _components_of(points[0]):
                 offers.setdefault(f"{spec.kind}/{spec.name}", []).append(Offer(spec, origin))
-        except Exception as error:  # whatever a plugin raises, the others go on
+        except (Exception, SystemExit) as error:  # whatever a plugin raises, the others go on
             cause = f"{type(error).__name__}: {error}"
             mend = f"mend or uninstall {origin.distribution}"
             found.problems.append(Problem(origin, cause, mend))
@@ -150,7 +150,8 @@ def component(kind: Kind, name: str) -> ComponentSpec:
         if f"'{kind}/{name}'" in problem.cause:
             raise RequestError(f"{problem.cause}; {problem.mend}")
     kinds = [key.partition("/")[2] for key in found.items if key.startswith(f"{kind}/")]
-    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}")
+    lost = "".join(f"; not usable: {problem}" for problem in found.problems)
+    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}{lost}")
 
 
 def refresh() -> None:
@@ -159,16 +160,22 @@ def refresh() -> None:
     find_components.cache_clear()
 
 
-def _by_name(group: str) -> dict[str, list[EntryPoint]]:
+def _by_name(group: str, problems: list[Problem]) -> dict[str, list[EntryPoint]]:
+    """Entry points by name, distribution by distribution: a damaged one spoils no other."""
     grouped: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=group):
-        same = grouped.setdefault(point.name, [])
-        # One distribution may be seen twice on sys.path (an editable install in its own directory).
-        if all(
-            (p.value, p.dist and p.dist.name) != (point.value, point.dist and point.dist.name)
-            for p in same
-        ):
-            same.append(point)
+    seen = set()
+    for distribution in distributions():
+        try:
+            points = list(distribution.entry_points.select(group=group))
+        except Exception as error:  # the metadata of any installed package may be damaged
+            where = Origin("entry points", "", str(distribution.locate_file("")), "?")
+            problems.append(Problem(where, f"{type(error).__name__}: {error}", "reinstall it"))
+            continue
+        # The first of a name on sys.path is the one that is imported.
+        if points and distribution.name not in seen:
+            seen.add(distribution.name)
+            for point in points:
+                grouped.setdefault(point.name, []).append(point)
     return grouped
 
 
@@ -208,4 +215,6 @@ def _components_of(point: EntryPoint) -> list[ComponentSpec]:
     for spec in specs:
         if not isinstance(spec, ComponentSpec):
             raise TypeError(f"minifold_components returned {spec!r}, which is no ComponentSpec")
+    if not specs:
+        raise ValueError("it offers nothing: no @hookimpl function minifold_components")
     return specs

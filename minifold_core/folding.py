@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -58,7 +59,8 @@ def fold(
 ) -> Iterator[Fold]:
     """Sample ``count`` structures of every target, those of like length together.
 
-    The same seed, targets and settings give the same structures on the same device.
+    A sample depends on seed, target, copy number and settings; not on what is sampled beside it
+    (apart from the last digits, in which batched arithmetic may differ).
 
     Args:
         model: any model; it is put into evaluation mode on ``device``.
@@ -74,24 +76,23 @@ def fold(
     """
     model = model.to(device).eval()
     process = build_process(model.recipe)
-    for group in _groups(targets, count):
-        generator = torch.Generator().manual_seed(seed)
+    for group, copies in _groups(targets, count):
         samples = sample(
             model,
             process,
             _batch(group).to(device),
-            generator=generator,
+            generators=[_generator(seed, target, copy) for target in group for copy in copies],
             steps=settings.steps,
             eta=settings.eta,
             guidance=settings.guidance,
             self_condition=model.recipe.training.self_conditioning > 0,
-            copies=count,
+            copies=len(copies),
             on_step=lambda done, total: on_step(1),
         )
-        coords = samples.coords.cpu().unflatten(0, (len(group), count))
-        for target, copies in zip(group, coords, strict=True):
-            for number, trace in enumerate(copies, start=1):
-                yield Fold(target, number, trace[: len(target.sequence)].clone())
+        coords = samples.coords.cpu().unflatten(0, (len(group), len(copies)))
+        for target, traces in zip(group, coords, strict=True):
+            for copy, trace in zip(copies, traces, strict=True):
+                yield Fold(target, copy, trace[: len(target.sequence)].clone())
 
 
 def steps_of(targets: Sequence[Target], settings: SamplingConfig, count: int = 1) -> int:
@@ -99,10 +100,24 @@ def steps_of(targets: Sequence[Target], settings: SamplingConfig, count: int = 1
     return settings.steps * len(_groups(targets, count))
 
 
-def _groups(targets: Sequence[Target], count: int) -> list[list[Target]]:
+def _groups(targets: Sequence[Target], count: int) -> list[tuple[list[Target], range]]:
+    """Targets and copy numbers of each batch: several targets, or a share of one's copies."""
     ordered = sorted(targets, key=lambda target: len(target.sequence))
     size = max(1, SAMPLES_AT_ONCE // count)
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    shares = [
+        range(first, min(first + SAMPLES_AT_ONCE, count + 1))
+        for first in range(1, count + 1, SAMPLES_AT_ONCE)
+    ]
+    return [
+        (ordered[start : start + size], share)
+        for start in range(0, len(ordered), size)
+        for share in shares
+    ]
+
+
+def _generator(seed: int, target: Target, copy: int) -> torch.Generator:
+    """The noise of one sample: its own, whatever else is sampled beside it."""
+    return torch.Generator().manual_seed(crc32(f"{seed}/{target.name}/{copy}".encode()))
 
 
 def _batch(targets: Sequence[Target]) -> ProteinBatch:

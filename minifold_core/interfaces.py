@@ -9,7 +9,7 @@ needs to the size of that port's last axis. ``forward`` receives exactly the por
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,9 @@ from minifold_core.components import ComponentConfig
 
 Features = dict[str, Tensor]
 """Named tensors, the values of ports."""
+
+Generators = Sequence[torch.Generator]
+"""Sources of randomness, one per protein of a batch (the same one may stand for several)."""
 
 
 class Component(nn.Module, ABC):
@@ -97,11 +100,11 @@ class Process(ABC):
         """[B] signal-to-noise ratio (of variances) at times [B]."""
 
     @abstractmethod
-    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generators: Generators) -> Tensor:
         """Noised states [B, L, 3] of centred ``x0`` [B, L, 3] at times [B]; centred, 0 off mask."""
 
     @abstractmethod
-    def prior(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+    def prior(self, mask: Tensor, generators: Generators) -> Tensor:
         """[B, L, 3] states of pure noise for ``mask`` [B, L], centred."""
 
     @abstractmethod
@@ -121,6 +124,6 @@ class Process(ABC):
         s: int | None,
         mask: Tensor,
         eta: float,
-        generator: torch.Generator,
+        generators: Generators,
     ) -> Tensor:
         """[B, L, 3] the state at time ``s`` < ``t``, given predicted ``x0`` (s None: no noise)."""

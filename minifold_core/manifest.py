@@ -39,7 +39,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if manifest["schema"] > SCHEMA:
             raise MinifoldError(f"{path} has manifest schema {manifest['schema']}; update minifold")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise MinifoldError(f"{path} cannot be read: {error}") from None
     return manifest
 

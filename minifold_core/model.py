@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor, nn
 
 from minifold_core.assembly import Step, Wiring
@@ -91,8 +90,7 @@ class FoldModel(nn.Module):
         features = dict(features)
         for step in steps:
             module = self.part(step.slot.path)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not step.slot.frozen):
-                given = module(**{name: features.get(name) for name in step.reads})
+            given = module(**{name: features.get(name) for name in step.reads})
             for own, name in step.gives.items():
                 features[name] = given[own]
         return features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,18 @@ from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec,
 from minifold_core.discovery import component
 from minifold_core.errors import RequestError, did_you_mean
 from minifold_core.recipe_schema import Ramp, SamplingConfig, TrainingConfig
-from minifold_core.recipe_tree import FULL, SCHEMA, Leaf, Source, Tree, nest, read_source
+from minifold_core.recipe_tree import (
+    FULL,
+    SCHEMA,
+    Leaf,
+    Meta,
+    Source,
+    Tree,
+    flatten,
+    is_file,
+    nest,
+    read_source,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -103,9 +115,8 @@ class Recipe:
     def values(self) -> dict[str, tuple[Any, str]]:
         """Dotted key to value and origin, for every value including defaults."""
         flat: dict[str, tuple[Any, str]] = {}
-        for key, value in _leaves(self.to_tables()):
-            section = key.split(".")[0]
-            if section in SECTIONS:
+        for key, (value, _) in flatten(self.to_tables(), "").items():
+            if key.split(".")[0] in SECTIONS:
                 leaf = self.tree.get(key)
                 flat[key] = (value, leaf.origin if leaf else f"default of {self._owner(key)}")
         return flat
@@ -139,26 +150,25 @@ def load_recipe(
             raise RequestError(
                 f"--with {slot}=…: no such slot; {did_you_mean(slot, [*SLOT_KINDS, 'heads.NAME'])}"
             )
-    return validate(read_source(name, size, components, values))
+    recipe = validate(read_source(name, size, components, values))
+    if is_file(name):  # a user's own file: its other sizes may hold misspellings too
+        for other in read_source(name).sizes:
+            validate(read_source(name, other))
+    return recipe
 
 
 def recipe_from_tables(tables: Mapping[str, Any], origin: str) -> Recipe:
     """A recipe from the tables that :meth:`Recipe.to_tables` wrote, as weights files hold them."""
-    meta = tables.get("resolved", {})
-    tree = {
-        key: Leaf(value, origin)
-        for key, value in _leaves(tables)
-        if key.split(".")[0] not in ("schema", "resolved")
-    }
-    lineage = tuple(meta.get("lineage", ()))
-    size = meta.get("size", FULL)
-    return validate(Source(meta.get("id", "?"), lineage, tree, (size,), size))
+    meta = Meta.of(tables, origin)
+    if meta is None:
+        raise RequestError(f"{origin}: its recipe has no table [resolved]")
+    body = {key: table for key, table in tables.items() if key not in ("schema", "resolved")}
+    return validate(Source(meta.id, meta.lineage, flatten(body, origin), (meta.size,), meta.size))
 
 
 def validate(source: Source) -> Recipe:
     """Check every key and value of a merged recipe."""
-    tree = dict(source.tree)
-    meta = {k: tree.pop(k).value for k in list(tree) if k.startswith("resolved.")}
+    tree = source.tree
     tables = nest(tree)
     for key in tables:
         if key not in SECTIONS:
@@ -178,9 +188,9 @@ def validate(source: Source) -> Recipe:
                 f"recipe '{source.id}' has no [{required}]; extend a version that has it"
             )
     return Recipe(
-        id=str(meta.get("resolved.id", source.id)),
-        size=str(meta.get("resolved.size", source.size)),
-        lineage=tuple(meta.get("resolved.lineage", source.lineage)),
+        id=source.id,
+        size=source.size,
+        lineage=source.lineage,
         slots=slots,
         losses={name: _loss(tree, name, table) for name, table in _tables(tree, tables, "losses")},
         process=_slot(tree, "process", tables["process"], "process"),
@@ -196,7 +206,8 @@ def _slot(tree: Tree, path: str, table: Any, kind: Kind) -> Slot:
     table = dict(table)
     frozen = table.pop("frozen", False)
     if not isinstance(frozen, bool):
-        raise RequestError(f"{_where(tree, path)}: {path}.frozen must be true or false")
+        where = _where(tree, f"{path}.frozen")
+        raise RequestError(f"{where}: {path}.frozen must be true or false")
     try:
         spec = component(kind, table.pop("component"))
     except RequestError as error:
@@ -226,7 +237,7 @@ def _number(tree: Tree, key: str, value: Any) -> float:
         number = TypeAdapter(float).validate_python(value, strict=True)
     except ValidationError:
         number = -1.0
-    if not number >= 0:
+    if not 0 <= number < math.inf:
         raise RequestError(f"{_where(tree, key)}: {key} = {value!r} must be a number >= 0")
     return number
 
@@ -237,7 +248,8 @@ def validate_section(path: str, model: type[M], table: Mapping[str, Any]) -> M:
     Raises:
         RequestError: a value is of the wrong type or out of range.
     """
-    return _section({key: Leaf(value, "flags") for key, value in table.items()}, path, model, table)
+    tree = {f"{path}.{key}": Leaf(value, f"--{key}") for key, value in table.items()}
+    return _section(tree, path, model, table)
 
 
 def _section(tree: Tree, path: str, model: type[M], table: Mapping[str, Any]) -> M:
@@ -251,6 +263,8 @@ def _section(tree: Tree, path: str, model: type[M], table: Mapping[str, Any]) ->
         if fault["type"] == "extra_forbidden":
             known = _fields(model, fault["loc"][:-1])
             why = f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}"
+        elif fault["type"] in ("model_type", "dict_type"):
+            why = f"{key} = {fault['input']!r} must be a table"
         elif fault["type"] == "missing":
             why = f"'{key}' is missing"
         else:
@@ -268,29 +282,25 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
 
 
 def _where(tree: Tree, key: str) -> str:
-    """The origin of a key, or of the first key below it."""
-    return next(
-        (leaf.origin for k, leaf in tree.items() if (k + ".").startswith(key + ".")), "recipe"
-    )
+    """The origin of a key; where it has none, of what was last said in its table."""
+    while key:
+        said = [leaf.origin for k, leaf in tree.items() if (k + ".").startswith(key + ".")]
+        if said:
+            return said[-1]
+        key = key.rpartition(".")[0]
+    return "recipe"
 
 
 def _tables(tree: Tree, tables: dict[str, Any], section: str) -> list[tuple[str, dict[str, Any]]]:
     named = tables.get(section, {})
-    for name, table in named.items() if isinstance(named, dict) else [(section, named)]:
+    if not isinstance(named, dict):
+        raise RequestError(f"{_where(tree, section)}: '{section}' must be a table")
+    for name, table in named.items():
         if not isinstance(table, dict):
-            raise RequestError(f"{_where(tree, section)}: '{section}.{name}' must be a table")
+            where = _where(tree, f"{section}.{name}")
+            raise RequestError(f"{where}: '{section}.{name}' must be a table")
     return list(named.items())
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True)
-
-
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        if isinstance(value, Mapping) and value:
-            found += _leaves(value, f"{prefix}{key}.")
-        elif not isinstance(value, Mapping):
-            found.append((f"{prefix}{key}", value))
-    return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
     """A table of a recipe: frozen, unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Schedule(Section):
@@ -22,6 +24,22 @@ class Schedule(Section):
     """Learning rate at which the cosine decay ends."""
 
 
+def _dotted(table: Any, prefix: str = "") -> Any:
+    """Slot paths as keys: ``{heads: {rg: 5}}``, as TOML nests them, to ``{"heads.rg": 5}``."""
+    if not isinstance(table, dict):
+        return table
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = isinstance(value, dict)
+        flat |= _dotted(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return flat
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+PerSlot = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_dotted)]
+"""A positive number for each of some slot paths, such as ``pair_stack`` or ``heads.rg``."""
+
+
 class TrainingConfig(Section):
     """Everything that training needs to know beside data and hardware."""
 
@@ -31,13 +49,13 @@ class TrainingConfig(Section):
     accumulate: int = Field(1, ge=1)
     """Forward passes per optimizer step."""
     learning_rate: float = Field(gt=0)
-    learning_rate_scale: dict[str, float] = {}
+    learning_rate_scale: PerSlot = {}
     """Slot path to factor of the learning rate; slots that are not named have factor 1."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float = Field(1.0, gt=0)
     """Gradient norm limit of all parameters together that ``clip_norms`` does not name."""
-    clip_norms: dict[str, float] = {}
+    clip_norms: PerSlot = {}
     """Slot path to a gradient norm limit of its own."""
     schedule: Schedule = Schedule()
     ema_decay: float = Field(0.999, ge=0, lt=1)

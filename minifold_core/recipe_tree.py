@@ -12,14 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from minifold_core.discovery import find_versions, version_package
+from minifold_core.discovery import version_package
 from minifold_core.errors import RequestError, did_you_mean
 
 FULL = "full"
 SCHEMA = 1
-SLOTS = ("encoder", "pair_stack", "aux_pair_stack", "denoiser")
-"""The fixed slots of a model, in the order in which data flows; ``heads.NAME`` comes after."""
-_META = ("schema", "extends")
+_META = ("schema", "extends", "resolved")
 
 
 class Leaf(NamedTuple):
@@ -60,7 +58,7 @@ def read_source(
     """Read a version or a recipe file with all its ancestors, then apply size and overrides.
 
     Args:
-        name: a version's id or the path of a TOML file; an existing path wins.
+        name: a version's id, or the path of a file that ends in ``.toml``.
         size: ``full`` or a name under ``[sizes]``.
         components: slot to component name, as ``--with`` gives them.
         values: dotted key to value, as ``--set`` gives them.
@@ -69,21 +67,57 @@ def read_source(
         RequestError: unknown name or size, unreadable TOML, a circle of ``extends``.
     """
     files = _chain(str(name))
+    identifier, lineage = files[-1].id, tuple(file.id for file in files)
+    meta = files[0].meta
+    if meta:  # an ancestor that a run wrote knows its own ancestors
+        lineage = (*meta.lineage[:-1], *lineage)
     tree: Tree = {}
-    for _, path in files:
-        tree = merge(tree, _flatten(_read_toml(path), _origin(path)))
-    identifier = files[-1][0]
-    sizes = (FULL, *sorted({key.split(".")[1] for key in tree if key.startswith("sizes.")}))
-    if size not in sizes:
-        raise RequestError(f"{identifier} has no size '{size}'; {did_you_mean(size, sizes)}")
-    prefix = f"sizes.{size}."
-    overlay = {k.removeprefix(prefix): v for k, v in tree.items() if k.startswith(prefix)}
-    tree = {k: v for k, v in tree.items() if not k.startswith("sizes.") and k not in _META}
-    tree = merge(tree, overlay)
+    for file in files:
+        layer = flatten(file.tables, file.origin)
+        _sizes(layer)
+        tree = merge(tree, layer)
     swaps = {f"{slot}.component": Leaf(c, "--with") for slot, c in (components or {}).items()}
     tree = merge(tree, swaps)
-    tree = merge(tree, _flatten(dict(values or {}), "--set"))
-    return Source(identifier, tuple(i for i, _ in files), tree, sizes, size)
+    sizes = (meta.size,) if meta else _sizes(tree)
+    full, overlay = {k: v for k, v in tree.items() if not k.startswith("sizes.")}, {}
+    if meta and size == FULL:
+        size = meta.size
+    if size not in sizes:
+        raise RequestError(f"{identifier} has no size '{size}'; {did_you_mean(size, sizes)}")
+    if not meta:
+        prefix = f"sizes.{size}."
+        overlay = {k.removeprefix(prefix): v for k, v in tree.items() if k.startswith(prefix)}
+        full = merge(full, _presets(full, size))
+    tree = merge(full, overlay)
+    tree = merge(tree, flatten(dict(values or {}), "--set"))
+    return Source(identifier, lineage, tree, sizes, size)
+
+
+def _sizes(tree: Tree) -> tuple[str, ...]:
+    """The names of the size tables, ``full`` first."""
+    names = set()
+    for key in (key for key in tree if (key + ".").startswith("sizes.")):
+        if key.count(".") < 2:
+            raise RequestError(f"{tree[key].origin}: '{key}' must be a table of recipe sections")
+        names.add(key.split(".")[1])
+    return (FULL, *sorted(names))
+
+
+def _presets(tree: Tree, size: str) -> Tree:
+    """What the components in the slots say of themselves at that size."""
+    if size == FULL:
+        return {}
+    from minifold_core.components import slot_kind
+    from minifold_core.discovery import find_components
+
+    presets: Tree = {}
+    for key, leaf in tree.items():
+        path = key.removesuffix(".component")
+        kind = slot_kind(path) if path != key else None
+        offer = find_components().items.get(f"{kind}/{leaf.value}")
+        for name, value in offer.spec.sizes.get(size, {}).items() if offer else ():
+            presets[f"{path}.{name}"] = Leaf(value, f"{size} preset of {kind} '{leaf.value}'")
+    return presets
 
 
 def merge(base: Tree, layer: Tree) -> Tree:
@@ -112,6 +146,8 @@ def nest(tree: Mapping[str, Leaf] | Mapping[str, Any]) -> dict[str, Any]:
         here = nested
         for table in tables:
             here = here.setdefault(table, {})
+            if not isinstance(here, dict):
+                raise RequestError(f"'{key}' is set, and so is a plain value of a table above it")
         here[last] = leaf.value if isinstance(leaf, Leaf) else leaf
     return nested
 
@@ -134,38 +170,79 @@ def parse_assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
     return values
 
 
-def _chain(name: str) -> list[tuple[str, Path]]:
-    """Ids and files of a recipe and its ancestors, the oldest first."""
-    chain: list[tuple[str, Path]] = []
+class Meta(NamedTuple):
+    """What a resolved recipe, as runs and weights hold it, says of where it came from."""
+
+    id: str
+    size: str
+    lineage: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Any], origin: str) -> Meta | None:
+        """The table ``[resolved]``, if there is one.
+
+        Raises:
+            RequestError: it is damaged, or the recipe's schema is newer than this program's.
+        """
+        schema = tables.get("schema", SCHEMA)
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise RequestError(
+                f"{origin}: recipe schema {schema!r} is not {SCHEMA}; update minifold"
+            )
+        if "resolved" not in tables:
+            return None
+        try:
+            meta = cls(**tables["resolved"])
+            if all(isinstance(word, str) for word in (meta.id, meta.size, *meta.lineage)):
+                return meta._replace(lineage=tuple(meta.lineage))
+        except TypeError:
+            pass
+        raise RequestError(f"{origin}: its table [resolved] is damaged")
+
+
+class File(NamedTuple):
+    """A recipe file: its tables without what describes the file itself."""
+
+    id: str
+    origin: str
+    tables: dict[str, Any]
+    meta: Meta | None
+
+
+def _chain(name: str) -> list[File]:
+    """A recipe file and its ancestors, the oldest first."""
+    files: list[File] = []
+    seen: list[Path] = []
     where = Path()
     while name:
         identifier, path = _locate(name, where)
-        if any(path == seen for _, seen in chain):
-            circle = " → ".join([*(i for i, _ in chain), identifier])
+        if path in seen:
+            circle = " → ".join([*(file.id for file in files), identifier])
             raise RequestError(f"recipes extend each other in a circle: {circle}")
-        chain.append((identifier, path))
-        where = path.parent
-        table = _read_toml(path)
-        schema = table.get("schema", SCHEMA)
-        if schema != SCHEMA:
-            raise RequestError(
-                f"{_origin(path)}: recipe schema {schema} is newer than {SCHEMA}; update minifold"
-            )
-        name = table.get("extends", "")
+        seen.append(path)
+        where, origin = path.parent, _origin(path)
+        tables = _read_toml(path)
+        meta = Meta.of(tables, origin)
+        body = {key: value for key, value in tables.items() if key not in _META}
+        files.append(File(meta.id if meta else identifier, origin, body, meta))
+        name = tables.get("extends", "")
         if not isinstance(name, str):
-            raise RequestError(f"{_origin(path)}: extends must be the name of a version or a file")
-    return chain[::-1]
+            raise RequestError(f"{origin}: extends must be the name of a version or a file")
+    return files[::-1]
+
+
+def is_file(name: str | Path) -> bool:
+    """Whether a recipe's name means a file, not a version."""
+    return str(name).endswith(".toml")
 
 
 def _locate(name: str, where: Path) -> tuple[str, Path]:
+    if not is_file(name):
+        return name, version_package(name).directory / "recipe.toml"
     for candidate in (Path(name), where / name):
         if candidate.is_file():
             return candidate.stem, candidate.resolve()
-    if name.endswith(".toml"):
-        raise RequestError(f"recipe file {name} does not exist")
-    if name not in find_versions().items and Path(name).is_dir():
-        raise RequestError(f"{name} is a directory; give a version's id or a recipe file")
-    return name, version_package(name).directory / "recipe.toml"
+    raise RequestError(f"recipe file {name} does not exist")
 
 
 def _origin(path: Path) -> str:
@@ -189,11 +266,18 @@ def _parse(path: Path, changed: int) -> dict[str, Any]:
         raise RequestError(f"recipe {path} cannot be read: {error}") from None
 
 
-def _flatten(table: Mapping[str, Any], origin: str, prefix: str = "") -> Tree:
+def flatten(table: Mapping[str, Any], origin: str, prefix: str = "") -> Tree:
+    """The flat tree of nested tables; empty ones leave nothing.
+
+    Raises:
+        RequestError: an empty table came from a flag, where it would do nothing unnoticed.
+    """
     flat: Tree = {}
     for key, value in table.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, origin, f"{prefix}{key}.")
+            if not value and origin == "--set":
+                raise RequestError(f"--set {prefix}{key}={{}} sets nothing")
+            flat |= flatten(value, origin, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = Leaf(value, origin)
     return flat

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from minifold_core.discovery import VersionPackage, find_versions
+from minifold_core.discovery import VersionPackage
 from minifold_core.errors import MinifoldError, RequestError
 
 SCHEMA = 1
@@ -33,23 +33,16 @@ class Entry:
     weights: list[dict[str, str]] = field(default_factory=list)
 
 
-@cache
-def read_registry() -> dict[str, Entry]:
-    """All entries: the shipped catalogue, and a ``registry.toml`` beside any version's recipe.
+def entry(package: VersionPackage) -> Entry:
+    """What the shipped catalogue, or a ``registry.toml`` beside its recipe, says of a version.
 
     Raises:
         MinifoldError: a registry file cannot be read or holds an unknown key or status.
     """
-    entries: dict[str, Entry] = {}
-    beside = [p.directory / "registry.toml" for p in find_versions().items.values()]
-    for path in [shipped_path(), *(p for p in beside if p.is_file())]:
-        entries = _read(path) | entries
-    return entries
-
-
-def entry(version: str) -> Entry:
-    """The registry's entry of a version; an empty experimental one if it has none."""
-    return read_registry().get(version, Entry())
+    shipped, own = read_registry(shipped_path()), package.directory / "registry.toml"
+    if package.id not in shipped and own.is_file():
+        return read_registry(own).get(package.id, Entry())
+    return shipped.get(package.id, Entry())
 
 
 def history(package: VersionPackage) -> list[dict[str, Any]]:
@@ -63,7 +56,7 @@ def history(package: VersionPackage) -> list[dict[str, Any]]:
 
 def published_best(package: VersionPackage) -> dict[str, Any] | None:
     """The published row of the version's best epoch."""
-    best = entry(package.id).best_epoch
+    best = entry(package).best_epoch
     return next((row for row in history(package) if row["epoch"] == best), None)
 
 
@@ -73,7 +66,13 @@ def shipped_path() -> Path:
     return inside if inside.is_file() else Path(__file__).parent.parent / "registry.toml"
 
 
-def _read(path: Path) -> dict[str, Entry]:
+@cache
+def read_registry(path: Path) -> dict[str, Entry]:
+    """The entries of one registry file, by version.
+
+    Raises:
+        MinifoldError: it cannot be read or holds an unknown key or status.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         if document.get("schema", SCHEMA) > SCHEMA:
@@ -81,7 +80,7 @@ def _read(path: Path) -> dict[str, Entry]:
                 f"registry schema {document['schema']} is newer than {SCHEMA}; update minifold"
             )
         entries = {name: Entry(**table) for name, table in document.get("models", {}).items()}
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
         raise MinifoldError(f"registry {path} cannot be read: {error}") from None
     for name, known in entries.items():
         if known.status not in STATUSES:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import gemmi
@@ -15,6 +16,7 @@ import pytest
 from biotite.structure.io import load_structure
 
 from minifold_core.data.dataset import DEMO_PATH, open_dataset
+from minifold_core.weights.header import read_header
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = ("torch", "numpy", "biotite", "matplotlib")
@@ -84,6 +86,14 @@ def test_show_tells_where_every_value_comes_from(minifold: Minifold) -> None:
     assert "35,385,717 parameters" in text
 
 
+def test_show_counts_what_a_recipe_file_builds(minifold: Minifold, tmp_path: Path) -> None:
+    (tmp_path / "v13.toml").write_text('extends = "v13"\n[denoiser]\nlayers = 2\n')
+    shown = json.loads(minifold("show", tmp_path / "v13.toml", "--json").stdout)
+    assert shown["parameters"] < 20e6
+    text = minifold("show", tmp_path / "v13.toml", "--size", "nano").stdout
+    assert "current" not in text
+
+
 def test_doctor_is_content(minifold: Minifold) -> None:
     findings = json.loads(minifold("doctor", "--json").stdout)
     assert all(finding["ok"] for finding in findings)
@@ -91,15 +101,12 @@ def test_doctor_is_content(minifold: Minifold) -> None:
 
 
 def test_training_without_an_encoder_says_that_it_is_random(
-    minifold: Minifold, tmp_path: Path, run: Path
+    minifold: Minifold, tmp_path: Path
 ) -> None:
     size = ["--size", "nano", "--dry-run", "--run-dir", tmp_path / "none"]
     loud = minifold("train", "v13", *size)
     assert "WARNING: the encoder is frozen and its weights are RANDOM" in loud.stderr
     assert "built-in demo set (18 chains" in loud.stderr
-    quiet = minifold("train", "v12", "--encoder-from", run, *size)
-    assert quiet.returncode == 0
-    assert "RANDOM" not in quiet.stderr
     assert not (tmp_path / "none").exists()
 
 
@@ -150,6 +157,35 @@ def test_sampling_by_length_and_from_fasta(minifold: Minifold, run: Path, tmp_pa
     assert {p.name for p in (tmp_path / "b").iterdir()} == {"first.pdb", "second_1.pdb"}
 
 
+def test_a_sample_does_not_depend_on_what_is_sampled_beside_it(
+    minifold: Minifold, run: Path, tmp_path: Path
+) -> None:
+    fasta = tmp_path / "some.fasta"
+    fasta.write_text(">sequence\nACDEFGHIKLMN\n>other\nMNPQRSTVWYACDEFGHIKL\n")
+    common = ["--steps", 3, "--count", 2, "--eta", 1]
+    minifold("sample", run, "--fasta", fasta, "--out", tmp_path / "a", *common)
+    minifold("sample", run, "--sequence", "ACDEFGHIKLMN", "--out", tmp_path / "b", *common)
+    for copy in (1, 2):
+        one, other = (
+            load_structure(tmp_path / folder / f"sequence-{copy}.pdb").coord for folder in "ab"
+        )
+        assert abs(one - other).max() < 0.01
+
+
+def test_a_random_encoder_stays_random_when_it_is_handed_on(
+    minifold: Minifold, run: Path, tmp_path: Path
+) -> None:
+    size = ["--size", "nano", "--max-steps", 1, "--run-dir", tmp_path / "second"]
+    assert "RANDOM" in minifold("train", "v12", "--encoder-from", run, *size).stderr
+    header = read_header(tmp_path / "second" / "last.safetensors")
+    digest = sha256((run / "best.safetensors").read_bytes()).hexdigest()
+    assert (header.encoder, header.parents) == ("random", {"encoder": digest})
+    thawed = ["--set", "encoder.frozen=false", "--run-dir", tmp_path / "third"]
+    done = minifold("train", "v12", *size[:4], *thawed)
+    assert "RANDOM" not in done.stderr
+    assert read_header(tmp_path / "third" / "last.safetensors").encoder == "trained"
+
+
 def test_evaluation_stands_beside_the_floors(minifold: Minifold, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "evaluation"
     done = minifold("evaluate", run, "--steps", 3, "--out", out, "--json")
@@ -175,6 +211,8 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
     pack.write_bytes(DEMO_PATH.read_bytes()[:5000])
     junk = tmp_path / "junk.safetensors"
     junk.write_bytes(b"junk")
+    twice = tmp_path / "twice.fasta"
+    twice.write_text(">a one\nACDEF\n>a two\nACDEG\n")
     nano = ["--size", "nano", "--run-dir", tmp_path / "never"]
     out = ["--out", tmp_path / "never"]
     return [
@@ -204,11 +242,15 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
         (["sample", run, *out], 2, "nothing to sample"),
         (["sample", run, "--sequence", "AC", "--length", "3", *out], 2, "both given"),
         (["sample", run, "--sequence", "AC7", *out], 2, "'7' at position 3"),
-        (["sample", run, "--sequence", "AC", "--eta", "2", *out], 2, "sampling.eta = 2"),
+        (["sample", run, "--sequence", "AC", "--eta", "2", *out], 2, "--eta: sampling.eta = 2"),
+        (["sample", run, "--fasta", twice, *out], 2, "2 sequences are called 'a'"),
+        (["train", "v13", "--set", "training.clip_norms.nope=1", *nano], 2, "no such slot"),
+        (["train", "v13", "--seed", "-1", *nano], 2, "--seed"),
+        (["list-models", "--uses", "ippa"], 2, "did you mean 'ipa'?"),
         (["sample", run, "--sequence", "AC", "--steps", "2000", *out], 2, "2000"),
         (["sample", run, "--sequence", "AC", "--format", "pdf", *out], 2, "did you mean 'pdb'?"),
         (["sample", tmp_path / "gone", "--sequence", "AC", *out], 2, "does not exist"),
-        (["sample", junk, "--sequence", "AC", *out], 2, "is not a safetensors file"),
+        (["sample", junk, "--sequence", "AC", *out], 2, "is not a weights file"),
         (["sample", DEMO_PATH, "--sequence", "AC", *out], 2, "holds no weights"),
         (["evaluate", run, "--split", "tset"], 2, "did you mean 'test'?"),
         (["evaluate", run, "--split", "test"], 2, "no test chain"),

@@ -51,7 +51,7 @@ def test_noise_is_centred_masked_and_of_the_right_variance():
     mask[:, 50:] = False
     for t in (0, 300, 999):
         times = torch.full((400,), t)
-        noised = PROCESS.noise(torch.zeros(400, 60, 3), times, mask, generator())
+        noised = PROCESS.noise(torch.zeros(400, 60, 3), times, mask, [generator()] * len(mask))
         assert noised[:, :50].mean(1).abs().max() < 1e-6
         assert (noised[:, 50:] == 0).all()
         # Centring removes one of fifty degrees of freedom.
@@ -63,8 +63,8 @@ def test_noise_keeps_the_signal_at_each_proteins_own_time():
     mask = torch.ones(3, 20, dtype=torch.bool)
     x0 = centred(torch.randn(3, 20, 3, dtype=torch.float64, generator=generator(1)), mask)
     times = torch.tensor([0, 500, 999])
-    with_signal = PROCESS.noise(x0, times, mask, generator())
-    without = PROCESS.noise(torch.zeros_like(x0), times, mask, generator())
+    with_signal = PROCESS.noise(x0, times, mask, [generator()] * len(mask))
+    without = PROCESS.noise(torch.zeros_like(x0), times, mask, [generator()] * len(mask))
     for row, t in enumerate(times.tolist()):
         torch.testing.assert_close(
             with_signal[row] - without[row], math.sqrt(signal(t)) * x0[row], rtol=1e-5, atol=1e-7
@@ -73,8 +73,10 @@ def test_noise_keeps_the_signal_at_each_proteins_own_time():
 
 def test_the_prior_is_the_last_state():
     mask = torch.ones(2, 9, dtype=torch.bool)
-    last = PROCESS.noise(torch.zeros(2, 9, 3), torch.tensor([999, 999]), mask, generator())
-    torch.testing.assert_close(PROCESS.prior(mask, generator()), last)
+    last = PROCESS.noise(
+        torch.zeros(2, 9, 3), torch.tensor([999, 999]), mask, [generator()] * len(mask)
+    )
+    torch.testing.assert_close(PROCESS.prior(mask, [generator()] * len(mask)), last)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 50, 333, 999, 1000])
@@ -107,8 +109,8 @@ def test_eta_1_is_the_posterior(t):
         1 - now
     )
     deviation = math.sqrt((1 - before) / (1 - now) * (1 - alpha))
-    z = PROCESS.prior(mask, generator()).double()
-    stepped = PROCESS.step(x_t, x0, t, t - 1, mask, 1.0, generator())
+    z = PROCESS.prior(mask, [generator()] * len(mask)).double()
+    stepped = PROCESS.step(x_t, x0, t, t - 1, mask, 1.0, [generator()] * len(mask))
     torch.testing.assert_close(stepped, mean + deviation * z, rtol=1e-4, atol=1e-5)
 
 
@@ -116,11 +118,11 @@ def test_eta_0_keeps_the_noise_and_draws_none():
     mask = torch.ones(1, 30, dtype=torch.bool)
     x0 = centred(torch.randn(1, 30, 3, generator=generator(1)), mask)
     used = generator()
-    noised = PROCESS.noise(x0, torch.tensor([700]), mask, used)
+    noised = PROCESS.noise(x0, torch.tensor([700]), mask, [used])
     state = used.get_state()
-    stepped = PROCESS.step(noised, x0, 700, 300, mask, 0.0, used)
+    stepped = PROCESS.step(noised, x0, 700, 300, mask, 0.0, [used])
     assert torch.equal(used.get_state(), state)
-    same_noise = PROCESS.noise(x0, torch.tensor([300]), mask, generator())
+    same_noise = PROCESS.noise(x0, torch.tensor([300]), mask, [generator()] * len(mask))
     torch.testing.assert_close(stepped, same_noise, rtol=1e-4, atol=1e-5)
 
 
@@ -128,10 +130,10 @@ def test_eta_0_keeps_the_noise_and_draws_none():
 def test_steps_stay_centred_and_masked_whatever_the_prediction(eta):
     mask = torch.ones(2, 12, dtype=torch.bool)
     mask[1, 7:] = False
-    x_t = PROCESS.prior(mask, generator())
+    x_t = PROCESS.prior(mask, [generator()] * len(mask))
     drifting = torch.randn(2, 12, 3, generator=generator(3)) + 5
     for s in (400, 0, None):
-        x_s = PROCESS.step(x_t, drifting, 800, s, mask, eta, generator())
+        x_s = PROCESS.step(x_t, drifting, 800, s, mask, eta, [generator()] * len(mask))
         assert x_s.sum(1).abs().max() < 1e-4
         assert (x_s[1, 7:] == 0).all()
 
@@ -140,7 +142,7 @@ def test_steps_stay_centred_and_masked_whatever_the_prediction(eta):
 @pytest.mark.parametrize("steps", [100, 1000])
 def test_the_ideal_denoiser_of_gaussian_data_reproduces_its_variance(eta, steps):
     """Data of variance v have the linear denoiser x̂ = √ᾱ v x_t / (ᾱ v + 1 - ᾱ)."""
-    v, mask, draws = 0.7, torch.ones(100, 60, dtype=torch.bool), generator()
+    v, mask, draws = 0.7, torch.ones(100, 60, dtype=torch.bool), [generator()] * 100
     x = PROCESS.prior(mask, draws)
     times = PROCESS.trajectory(steps)
     for t, s in zip(times, [*times[1:], None], strict=True):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from minifold_core import discovery
-from minifold_core.catalogue import list_models, natural
+from minifold_core.assembly import wire
+from minifold_core.catalogue import list_models, natural, problems
 from minifold_core.diagnosis import diagnose
-from minifold_core.errors import RequestError
+from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.recipe import load_recipe
 
 Install = Callable[..., None]
@@ -55,6 +56,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
     [
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
         ("raise RuntimeError('on import')", "RuntimeError: on import"),
+        ("import sys; sys.exit(7)", "SystemExit: 7"),
+        (GOOD.replace("@hookimpl", ""), "it offers nothing: no @hookimpl function"),
+        (GOOD.replace('"loss"', '"banana"'), "unknown kind 'banana'"),
         (GOOD.replace("return [", "raise ValueError('in the hook')\n    return ["), "in the hook"),
         (
             GOOD.replace("minifold_components", "minifold_komponents"),
@@ -99,6 +103,58 @@ def test_two_plugins_of_one_name_are_both_refused(install: Install) -> None:
     assert len([p for p in discovery.find_components().problems if "plugin 'ipa'" in p.cause]) == 2
 
 
+def test_an_unrelated_plugin_without_its_config_spoils_no_refusal(
+    install: Install, tmp_path: Path
+) -> None:
+    source = GOOD.format(name="x").replace("FAPEConfig", "Missing").replace('"loss"', '"head"')
+    install("bad", "bad", source)
+    bare = tmp_path / "bare.toml"
+    bare.write_text(
+        '[process]\ncomponent = "ddpm"\n[training]\nlearning_rate = 1\n[losses.rg]\nweight = 1\n'
+    )
+    with pytest.raises(
+        RequestError, match=r"rg needs port 'log_rg'. Use heads.NAME 'rg', or --set"
+    ):
+        wire(load_recipe(bare))
+    with pytest.raises(MinifoldError, match=r"minifold_losses.config:Missing' cannot be imported"):
+        load_recipe("v13", components={"heads.rg": "x"})
+    assert [f.what for f in diagnose() if not f.ok] == ["plugin bad (bad 1.0)"]
+
+
+def test_a_damaged_distribution_spoils_no_other(install: Install, tmp_path: Path) -> None:
+    install("bad", "bad", "")
+    (tmp_path / "bad-1.0.dist-info" / "entry_points.txt").write_text(
+        "[minifold.plugins]\nno sign\n"
+    )
+    discovery.refresh()
+    assert "denoiser/ipa" in discovery.find_components().items
+    assert [problem.mend for problem in discovery.find_components().problems] == ["reinstall it"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("recipe.toml", "a = ["),
+        ("recipe.toml", 'extends = "v99"'),
+        ("registry.toml", "[models.v20]\nstatsu = 'current'"),
+        ("manifest.json", "[]"),
+    ],
+)
+def test_a_broken_version_is_told_of_and_the_others_are_listed(
+    install: Install, tmp_path: Path, name: str, text: str
+) -> None:
+    install("strange", "v20=strange_version", "", group="minifold.versions")
+    package = tmp_path / "strange_version"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "recipe.toml").write_text('extends = "v13"')
+    (package / name).write_text(text)
+    discovery.refresh()
+    assert [row["id"] for row in list_models()] == ["v12", "v12b", "v13"]
+    (problem,) = problems()
+    assert problem.origin.distribution == "strange"
+
+
 def test_a_version_without_a_recipe_is_listed_as_a_problem(install: Install) -> None:
     install("ghost", "v99=ghost", "", group="minifold.versions")
     assert "v99" not in discovery.find_versions().items
@@ -134,3 +190,5 @@ def test_listing_filters() -> None:
         list_models(status="curent")
     with pytest.raises(RequestError, match="no version matches 'v133'"):
         list_models(["v133"])
+    with pytest.raises(RequestError, match="unknown component 'triangel'; did you mean 'triangle'"):
+        list_models(uses="triangel")

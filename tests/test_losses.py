@@ -21,6 +21,7 @@ LOSSES = {
 ON_COORDS = ("fape", "frame_rot", "dist_mse", "angle", "chirality")
 LENGTHS = (12, 9, 7, 2, 1)
 K = 31
+EDGES = torch.linspace(2, 40, K + 2)[1:-1]
 
 
 def draw(seed=0, dtype=torch.float64):
@@ -42,6 +43,7 @@ def draw(seed=0, dtype=torch.float64):
         "rotations": torch.linalg.qr(randn(b, length, 3, 3)).Q,
         "log_rg": randn(b),
         "distance_logits": randn(b, length, length, K),
+        "distance_edges": EDGES.expand(b, K),
         "contacts": randn(b, length, length).sigmoid(),
     }
     return {name: x.to(dtype) for name, x in prediction.items()}, truth
@@ -50,7 +52,6 @@ def draw(seed=0, dtype=torch.float64):
 def perfect(truth):
     """The prediction that equals the truth in every port."""
     distance = torch.cdist(truth.ca, truth.ca) * truth.scale[:, None, None]
-    edges = torch.linspace(2, 40, K + 2)[1:-1]
     n = truth.mask.sum(1, keepdim=True)
     centre = (truth.ca.sum(1) / n)[:, None]
     squares = ((truth.ca - centre).pow(2).sum(-1) * truth.mask).sum(1) / n[:, 0]
@@ -58,7 +59,8 @@ def perfect(truth):
         "coords": truth.ca.clone(),
         "rotations": truth.rotations.clone(),
         "log_rg": (squares.clamp(min=1e-12).sqrt() * truth.scale).log(),
-        "distance_logits": (distance[..., None] > edges).to(truth.ca) * 200 - 100,
+        "distance_logits": (distance[..., None] > EDGES).to(truth.ca) * 200 - 100,
+        "distance_edges": EDGES.expand(len(truth.ca), K),
     }
 
 
@@ -177,6 +179,7 @@ def test_finite_at_coincident_points_and_without_residues(name, length, dtype):
         "rotations": torch.eye(3, dtype=dtype).repeat(2, length, 1, 1),
         "log_rg": torch.zeros(2, dtype=dtype),
         "distance_logits": torch.zeros(2, length, length, K, dtype=dtype),
+        "distance_edges": EDGES.expand(2, K).clone(),
         "contacts": torch.ones(2, length, length, dtype=dtype),
     }
     for x in prediction.values():
@@ -198,7 +201,10 @@ def test_finite_at_coincident_points_and_without_residues(name, length, dtype):
 def test_gradients_are_exact(name):
     prediction, truth = draw()
     ports = [p.name for p in LOSSES[name].config.needs() if p.name in prediction]
-    inputs = [prediction[port].requires_grad_(port != "contacts") for port in ports]
+    inputs = [
+        prediction[port].requires_grad_(port not in ("contacts", "distance_edges"))
+        for port in ports
+    ]
 
     def loss(*values):
         return LOSSES[name](dict(zip(ports, values, strict=True)), truth)
@@ -222,7 +228,8 @@ def test_clash_without_contacts_counts_every_pair_once():
 
 
 def test_every_need_is_in_the_vocabulary():
-    known = {"coords", "rotations", "log_rg", "distance_logits", "contacts", "truth.ca"}
+    known = {"coords", "rotations", "log_rg", "contacts", "truth.ca"}
+    known |= {"distance_logits", "distance_edges"}
     for loss in LOSSES.values():
         needs = {port.name for port in loss.config.needs()}
         assert needs <= known | {"truth.rotations"}

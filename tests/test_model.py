@@ -40,8 +40,8 @@ def noised(batch: ProteinBatch, objective: Objective, t: int) -> tuple[Tensor, T
     """Noised coordinates [B, L, 3] in float64, times and signal-to-noise ratios [B]."""
     times = torch.full((len(batch),), t)
     truth = Truth.of(batch)
-    generator = torch.Generator().manual_seed(3)
-    x = objective.process.noise(truth.ca, times, truth.mask, generator).double()
+    generators = [torch.Generator().manual_seed(3)] * len(batch)
+    x = objective.process.noise(truth.ca, times, truth.mask, generators).double()
     return x, times, objective.process.snr(times).double()
 
 
@@ -114,8 +114,8 @@ def test_padding_and_batch_order_change_nothing(
 def test_every_trainable_parameter_gets_a_gradient(version: str, demo_batch: ProteinBatch) -> None:
     model = perturbed(version, torch.float32).train()
     objective = Objective.of(model.recipe)
-    t = torch.tensor([200, 800])
-    features = objective.predict(model, demo_batch, t, torch.Generator().manual_seed(0), True)
+    x, t, _ = noised(demo_batch, objective, 400)
+    features = objective.predict(model, demo_batch, x.float(), t, self_condition=True)
     terms = objective.terms(features, demo_batch)
     assert set(terms) == set(model.recipe.active_losses)
     objective.total(terms, 1).sum().backward()
@@ -134,8 +134,8 @@ def test_checkpointing_changes_no_number(demo_batch: ProteinBatch) -> None:
         model = perturbed("v13", torch.float32).train()
         model.set_checkpointing(on)
         objective = Objective.of(model.recipe)
-        generator = torch.Generator().manual_seed(0)
-        features = objective.predict(model, demo_batch, torch.tensor([100, 600]), generator)
+        x, t, _ = noised(demo_batch, objective, 100)
+        features = objective.predict(model, demo_batch, x.float(), t)
         total = objective.total(objective.terms(features, demo_batch), 1).sum()
         total.backward()
         totals.append(total.detach())
@@ -158,7 +158,8 @@ def test_the_shortest_chains_train_and_stay_finite(length: int) -> None:
     )
     model = perturbed("v13", torch.float32).train()
     objective = Objective.of(model.recipe)
-    features = objective.predict(model, cut, torch.tensor([500]), torch.Generator().manual_seed(0))
+    x, t, _ = noised(cut, objective, 500)
+    features = objective.predict(model, cut, x.float(), t)
     total = objective.total(objective.terms(features, cut), 1).sum()
     total.backward()
     assert total.isfinite()

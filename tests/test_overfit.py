@@ -46,7 +46,7 @@ def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path, all_cores: torch.dev
     data = PackedDataset.open(tmp_path / "one.safetensors")
     torch.manual_seed(0)
     run = Run.create(tmp_path / "run", recipe, {})
-    Trainer(assemble(recipe), data, None, run, Options(all_cores)).fit()
+    Trainer(assemble(recipe), data, None, Options(all_cores)).fit(run)
     model, header = load_model(run.last)
     assert header.step == STEPS
     samples = fold(model, [Target.of(chain)], recipe.sampling, count=4)

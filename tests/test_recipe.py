@@ -50,9 +50,9 @@ def test_every_value_has_an_origin() -> None:
     assert values["training.epochs"] == (3, "--set")
     assert values["losses.clash.weight"] == (0.0, "minifold_v13/recipe.toml")
     assert values["losses.fape.weight"] == (1.0, "minifold_v12/recipe.toml")
-    assert values["denoiser.d_model"] == (128, "minifold_v12/recipe.toml")
+    assert values["denoiser.d_model"] == (128, "nano preset of denoiser 'ipa'")
     assert values["training.weight_decay"] == (0.01, "default of training")
-    assert values["denoiser.d_time"][1] == "minifold_v12/recipe.toml"
+    assert values["denoiser.snr_low"][1] == "minifold_v12/recipe.toml"
     assert values["encoder.heads"][1] == "default of encoder 'contact'"
 
 
@@ -96,6 +96,30 @@ def test_a_users_own_file_extends_a_version(tmp_path: Path) -> None:
     assert load_recipe(child).losses["fape"].weight == 2.0
 
 
+def test_a_swapped_component_comes_in_the_size_asked_for() -> None:
+    recipe = load_recipe("v13", "nano", components={"pair_stack": "axial"})
+    assert (
+        recipe.slots["pair_stack"].config == load_recipe("v12", "nano").slots["pair_stack"].config
+    )
+    assert recipe.values()["pair_stack.d_pair"] == (32, "nano preset of pair_stack 'axial'")
+
+
+def test_what_a_run_resolved_is_believed_of_its_own_file_alone(tmp_path: Path) -> None:
+    recipe = load_recipe("v13", "nano")
+    run = write(tmp_path / "recipe.toml", tomli_w.dumps(recipe.to_tables()))
+    child = load_recipe(write(tmp_path / "mine.toml", f'extends = "{run}"\n'))
+    assert (child.id, child.size) == ("mine", "nano")
+    assert child.lineage == ("v12", "v12b", "v13", "mine")
+    with pytest.raises(RequestError, match="unknown key 'resolved'"):
+        load_recipe("v13", values={"resolved.id": "v12"})
+
+
+def test_other_sizes_of_a_users_file_are_checked_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.toml", 'extends = "v13"\n[sizes.nano.denoser]\nlayers = 1\n')
+    with pytest.raises(RequestError, match="unknown key 'denoser'; did you mean 'denoiser'"):
+        load_recipe(path)
+
+
 def test_ramps_count_epochs_from_one() -> None:
     ramp = Ramp(start=1.0, end=3.0, epochs=10)
     assert [ramp.at(e) for e in (1, 5, 10, 40)] == pytest.approx([1.2, 2.0, 3.0, 3.0])
@@ -127,8 +151,14 @@ def test_ramps_count_epochs_from_one() -> None:
         ('extends = "v13"\nencoder = "contact"', "[encoder] names no component"),
         ('extends = "v13"\n[encoder]\nfrozen = 1', "encoder.frozen must be true or false"),
         ("[training]\nlearning_rate = 1", "has no [process]"),
-        ("schema = 99", "schema 99 is newer"),
+        ("schema = 99", "schema 99 is not 1"),
         ("a = [", "cannot be read"),
+        ('extends = "v13"\n[sizes]\nnano = 3', "'sizes.nano' must be a table"),
+        ('extends = "v13"\ntraining = 3', "training = 3 must be a table"),
+        ('extends = "v13"\nheads.rg = 3', "mine.toml: 'heads.rg' must be a table"),
+        ('extends = "v13"\n[losses.fape]\nweight = inf', "must be a number >= 0"),
+        ('extends = "v13"\n[training]\nlearning_rate = inf', "learning_rate = inf"),
+        ('extends = "v13"\n[training]\nbetas = [2, 3]', "training.betas"),
         ('extends = "mine.toml"', "in a circle: mine → mine"),
         ("extends = 3", "extends must be"),
     ],

@@ -56,7 +56,9 @@ def native(seed=5):
 @pytest.mark.parametrize("steps", [1, 7, 50])
 def test_an_oracle_is_sampled_exactly_in_ångström(eta, steps):
     x0 = native()
-    result = sample(Model(x0), PROCESS, BATCH, steps=steps, eta=eta, generator=generator())
+    result = sample(
+        Model(x0), PROCESS, BATCH, steps=steps, eta=eta, generators=[generator()] * len(BATCH)
+    )
     torch.testing.assert_close(result.coords, 10 * x0)
     assert torch.equal(result.mask, BATCH.mask)
 
@@ -84,7 +86,9 @@ def superposed(x, onto):
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_an_oracle_that_follows_the_pose_returns_the_fold(eta):
     x0 = native()
-    result = sample(PoseOracle(x0), PROCESS, BATCH, steps=50, eta=eta, generator=generator())
+    result = sample(
+        PoseOracle(x0), PROCESS, BATCH, steps=50, eta=eta, generators=[generator()] * len(BATCH)
+    )
     apart = superposed(10 * x0, result.coords) - result.coords
     assert result.rotations is None
     assert apart.pow(2).sum(-1).mean().sqrt() < 1e-3
@@ -93,7 +97,9 @@ def test_an_oracle_that_follows_the_pose_returns_the_fold(eta):
 @pytest.mark.parametrize(("guidance", "passes"), [(1.0, 1), (0.0, 1), (1.5, 2)])
 def test_the_trunk_runs_once_per_condition(guidance, passes):
     model = Model(native())
-    sample(model, PROCESS, BATCH, steps=20, guidance=guidance, generator=generator())
+    sample(
+        model, PROCESS, BATCH, steps=20, guidance=guidance, generators=[generator()] * len(BATCH)
+    )
     assert len(model.trunks) == passes
     assert len(model.calls) == 20
     assert all(len(call["t"]) == passes * len(BATCH) for call in model.calls)
@@ -103,7 +109,12 @@ def test_the_trunk_runs_once_per_condition(guidance, passes):
 def test_guidance_mixes_the_two_predictions(guidance):
     x0, offset = native(), native(6)
     result = sample(
-        Model(x0, offset), PROCESS, BATCH, steps=5, guidance=guidance, generator=generator()
+        Model(x0, offset),
+        PROCESS,
+        BATCH,
+        steps=5,
+        guidance=guidance,
+        generators=[generator()] * len(BATCH),
     )
     torch.testing.assert_close(result.coords, 10 * (offset + guidance * x0))
     # Frames are those of the conditional branch, where there is one.
@@ -114,7 +125,9 @@ def test_guidance_mixes_the_two_predictions(guidance):
 
 def test_both_branches_see_the_same_state_at_the_same_time():
     model = Model(native())
-    sample(model, PROCESS, BATCH, steps=4, guidance=3.0, eta=1.0, generator=generator())
+    sample(
+        model, PROCESS, BATCH, steps=4, guidance=3.0, eta=1.0, generators=[generator()] * len(BATCH)
+    )
     for call, t in zip(model.calls, PROCESS.trajectory(4), strict=True):
         for key in ("coords_t", "t", "snr"):
             conditional, null = call[key].chunk(2)
@@ -126,20 +139,32 @@ def test_both_branches_see_the_same_state_at_the_same_time():
 def test_self_conditioning_hands_on_the_guided_prediction():
     x0 = native()
     model = Model(x0, feedback=0.5)
-    sample(model, PROCESS, BATCH, steps=3, guidance=2.0, generator=generator())
+    sample(model, PROCESS, BATCH, steps=3, guidance=2.0, generators=[generator()] * len(BATCH))
     first, second, third = (call["prev"] for call in model.calls)
     assert first is None
     torch.testing.assert_close(second.chunk(2)[0], 2 * x0)
     torch.testing.assert_close(third.chunk(2)[1], 3 * x0)
     without = Model(x0, feedback=0.5)
-    sample(without, PROCESS, BATCH, steps=3, self_condition=False, generator=generator())
+    sample(
+        without,
+        PROCESS,
+        BATCH,
+        steps=3,
+        self_condition=False,
+        generators=[generator()] * len(BATCH),
+    )
     assert all(call["prev"] is None for call in without.calls)
 
 
 def test_a_seed_decides_the_sample():
     def draw(seed, eta):
         return sample(
-            DriftModel(), PROCESS, BATCH, steps=10, eta=eta, generator=generator(seed)
+            DriftModel(),
+            PROCESS,
+            BATCH,
+            steps=10,
+            eta=eta,
+            generators=[generator(seed)] * len(BATCH),
         ).coords
 
     for eta in (0.0, 1.0):
@@ -157,7 +182,9 @@ class DriftModel(Model):
 
 def test_copies_share_one_trunk_pass_and_differ():
     model = DriftModel()
-    result = sample(model, PROCESS, BATCH, steps=5, copies=3, generator=generator())
+    result = sample(
+        model, PROCESS, BATCH, steps=5, copies=3, generators=[generator()] * (3 * len(BATCH))
+    )
     assert len(model.trunks) == 1
     assert len(model.trunks[0]) == len(BATCH)
     assert torch.equal(result.mask, BATCH.mask.repeat_interleave(3, 0))
@@ -167,7 +194,13 @@ def test_copies_share_one_trunk_pass_and_differ():
 def test_copies_of_one_protein_are_neighbours_under_guidance_too():
     x0, offset = native(), native(6)
     result = sample(
-        Model(x0, offset), PROCESS, BATCH, steps=3, guidance=2.0, copies=2, generator=generator()
+        Model(x0, offset),
+        PROCESS,
+        BATCH,
+        steps=3,
+        guidance=2.0,
+        copies=2,
+        generators=[generator()] * (2 * len(BATCH)),
     )
     torch.testing.assert_close(result.coords, 10 * (offset + 2 * x0).repeat_interleave(2, 0))
 
@@ -179,7 +212,7 @@ def test_progress_is_told():
         PROCESS,
         BATCH,
         steps=3,
-        generator=generator(),
+        generators=[generator()] * len(BATCH),
         on_step=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
@@ -188,4 +221,4 @@ def test_progress_is_told():
 @pytest.mark.parametrize("wrong", [{"eta": 1.5}, {"eta": -0.1}, {"copies": 0}, {"steps": 0}])
 def test_requests_out_of_range_are_refused(wrong):
     with pytest.raises(RequestError):
-        sample(Model(), PROCESS, BATCH, generator=generator(), **wrong)
+        sample(Model(), PROCESS, BATCH, generators=[generator()] * len(BATCH), **wrong)

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from minifold_core.assembly import assemble
+from minifold_core.batch import Truth
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.recipe import load_recipe
 from minifold_core.recipe_schema import Schedule, TrainingConfig
+from minifold_core.training import optim
+from minifold_core.training.objective import Objective
 from minifold_core.training.optim import (
     EMA,
     build_optimizer,
@@ -32,14 +36,19 @@ from minifold_core.weights.io import load_model
 CPU = torch.device("cpu")
 
 
-def trainer(tmp_path: Path, version: str = "v13", max_steps: int = 2, **values: object) -> Trainer:
+def trainer(version: str = "v13", max_steps: int = 2, **values: object) -> Trainer:
     torch.manual_seed(0)
     named = {key.replace("__", "."): value for key, value in values.items()}
     recipe = load_recipe(version, "nano", values=named)
     data = open_dataset()
-    run = Run.create(tmp_path / "run", recipe, {})
     options = Options(CPU, max_steps=max_steps, data="demo")
-    return Trainer(assemble(recipe), data.subset("train"), data.subset("validation"), run, options)
+    return Trainer(assemble(recipe), data.subset("train"), data.subset("validation"), options)
+
+
+def fit(made: Trainer, directory: Path) -> Run:
+    run = Run.create(directory / "run", made.model.recipe, {})
+    made.fit(run)
+    return run
 
 
 def test_v13_schedule_is_the_published_one() -> None:
@@ -61,14 +70,15 @@ def test_a_plain_schedule_is_half_a_cosine() -> None:
 
 
 def test_each_slot_has_its_own_rate() -> None:
-    model = assemble("v13", "nano")
+    scale = {"training.learning_rate_scale.heads.rg": 5.0}
+    model = assemble("v13", "nano", values=scale)
     optimizer = build_optimizer(model, model.recipe.training)
     rates = set_learning_rate(optimizer, 1.0)
     assert rates == {
         "pair_stack": 3.0,
         "aux_pair_stack": 2.0,
         "denoiser": 1.0,
-        "heads.rg": 1.0,
+        "heads.rg": 5.0,
         "heads.distance": 1.0,
     }
     grouped = [p for group in optimizer.param_groups for p in group["params"]]
@@ -79,10 +89,22 @@ def test_each_slot_has_its_own_rate() -> None:
 @pytest.mark.parametrize("table", ["learning_rate_scale", "clip_norms"])
 def test_a_group_that_matches_nothing_is_refused(table: str) -> None:
     model = assemble("v13", "nano", values={f"training.{table}.pair_stak": 1.0})
-    with pytest.raises(
-        RequestError, match="matches no trainable parameter; did you mean 'pair_stack'"
-    ):
+    with pytest.raises(RequestError, match="no such slot; did you mean 'pair_stack'"):
         build_optimizer(model, model.recipe.training)
+
+
+def test_a_slot_that_no_loss_reaches_does_not_train_and_does_not_stop_training() -> None:
+    made = trainer(losses__aux_dist__weight=0)
+    assert made.model.wiring.idle == ("aux_pair_stack", "heads.distance")
+    made._optimizer_step([[0, 1]], 1)
+    assert "aux_pair_stack" not in {group["name"] for group in made.optimizer.param_groups}
+
+
+def test_a_frozen_slot_passes_gradients_on() -> None:
+    made = trainer("v12", denoiser__frozen=True)
+    made._optimizer_step([[0, 1]], 1)
+    assert "pair_stack" in {group["name"] for group in made.optimizer.param_groups}
+    assert all(p.grad is None for p in made.model.denoiser.parameters())
 
 
 @pytest.mark.parametrize(("version", "starved"), [("v12", True), ("v12b", False)])
@@ -109,35 +131,21 @@ def _size(parameters: list[torch.nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters)
 
 
-def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:
+def test_accumulated_batches_equal_one_large_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uneven batches too: 3 + 2 proteins weigh as 5 do."""
     gradients = []
-    for name, groups in (("one", [[0, 3, 8, 9, 10]]), ("two", [[0, 3, 8], [9, 10]])):
-        made = trainer(tmp_path / name)
-        _noise_independent_of_batching(made)
-        made.optimizer.zero_grad()
-        size = sum(len(g) for g in groups)
-        for group in groups:
-            _, total = made._losses(made._batch(made.train_set, group), 1)
-            (total.sum() / size).backward()
+    for groups in ([[0, 3, 8, 9, 10]], [[0, 3, 8], [9, 10]]):
+        made = trainer(training__unconditional=0, training__self_conditioning=0)
+        monkeypatch.setattr(torch, "randint", lambda high, shape, generator: torch.full(shape, 300))
+        monkeypatch.setattr(
+            Objective, "noise", lambda self, batch, t, generators: 0.7 * Truth.of(batch).ca
+        )
+        monkeypatch.setattr(made.optimizer, "step", lambda: None)
+        monkeypatch.setattr(optim.nn.utils, "clip_grad_norm_", lambda parameters, limit: None)
+        made._optimizer_step(groups, 1)
         gradients.append([p.grad for p in made.model.parameters() if p.grad is not None])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
-
-
-def _noise_independent_of_batching(made: Trainer) -> None:
-    """Give every protein noise that depends on its Cα alone."""
-
-    def predict(model, batch, t, generator, self_condition=False):  # type: ignore[no-untyped-def]
-        from minifold_core.batch import Truth
-
-        truth = Truth.of(batch)
-        t = torch.full_like(t, 300)
-        x = 0.7 * truth.ca + 0.1 * torch.sin(7 * truth.ca)
-        trunk = model.trunk(batch, complete=True)
-        return trunk | model.denoise(trunk, x, t, made.objective.process.snr(t), truth.mask)
-
-    object.__setattr__(made.objective, "predict", predict)
 
 
 def test_the_average_follows_its_closed_form_and_swaps_back() -> None:
@@ -152,18 +160,19 @@ def test_the_average_follows_its_closed_form_and_swaps_back() -> None:
         decay = min(0.9, (1 + n) / (10 + n))
         expected = decay * expected + (1 - decay) * layer.weight.detach()
     torch.testing.assert_close(ema.tensors["weight"], expected)
-    ema.swap(layer)
-    torch.testing.assert_close(layer.weight.detach(), expected)
-    ema.swap(layer)
+    with ema.applied(layer):
+        torch.testing.assert_close(layer.weight.detach(), expected)
     torch.testing.assert_close(layer.weight.detach(), start + 3)
 
 
 def test_validation_is_repeatable_and_its_bins_average_to_the_whole(tmp_path: Path) -> None:
-    made = trainer(tmp_path)
+    made = trainer()
     first, again = (
         validate(made.model, made.objective, made._validation_batches(), 1) for _ in range(2)
     )
     assert first == again
+    alone = (made._batch(made.validation_set, [i]) for i in range(len(made.validation_set)))
+    assert validate(made.model, made.objective, alone, 1) == pytest.approx(first, rel=1e-4)
     for term in made.model.recipe.active_losses:
         bins = [value for key, value in first.items() if key.startswith(f"val/{term}@")]
         assert len(bins) == 4
@@ -179,9 +188,8 @@ def test_validation_is_repeatable_and_its_bins_average_to_the_whole(tmp_path: Pa
 
 
 def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
-    made = trainer(tmp_path, max_steps=6)
-    made.fit()
-    run = made.run.directory
+    made = trainer(max_steps=6)
+    run = fit(made, tmp_path).directory
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert rows[-1]["step"] == "6"
@@ -205,25 +213,25 @@ def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
 
 
 def test_the_best_weights_are_those_of_the_lowest_fixed_total(tmp_path: Path) -> None:
-    made = trainer(tmp_path, max_steps=12)
-    made.fit()
-    rows = list(csv.DictReader((made.run.directory / "metrics.csv").open()))
+    made = trainer(max_steps=12)
+    run = fit(made, tmp_path)
+    rows = list(csv.DictReader((run.directory / "metrics.csv").open()))
     best = min(rows, key=lambda row: float(row["val/total_fixed"]))
-    assert read_header(made.run.best).epoch == int(best["epoch"])
+    assert read_header(run.best).epoch == int(best["epoch"])
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
     tensors = []
     for name in ("a", "b"):
-        made = trainer(tmp_path / name)
-        made.fit()
+        made = trainer()
+        fit(made, tmp_path / name)
         tensors.append(made.ema.tensors)
     for key, tensor in tensors[0].items():
         torch.testing.assert_close(tensor, tensors[1][key], atol=0, rtol=0)
 
 
 def test_a_loss_that_is_not_finite_names_the_protein_and_the_term(tmp_path: Path) -> None:
-    made = trainer(tmp_path)
+    made = trainer()
     with torch.no_grad():
         made.model.heads["rg"].mlp[-1].bias.fill_(math.inf)
     with pytest.raises(MinifoldError, match=re.escape("1zaa.finger1 (rg)")):
@@ -231,37 +239,51 @@ def test_a_loss_that_is_not_finite_names_the_protein_and_the_term(tmp_path: Path
 
 
 def test_a_parameter_that_no_loss_reaches_stops_the_first_step(tmp_path: Path) -> None:
-    made = trainer(tmp_path)
+    made = trainer()
     made.model.denoiser.register_parameter("forgotten", torch.nn.Parameter(torch.zeros(2)))
     made.optimizer = build_optimizer(made.model, made.config)
     with pytest.raises(
         MinifoldError, match=r"'denoiser.forgotten' is trainable but no loss reaches it"
     ):
-        made.fit()
+        fit(made, tmp_path)
 
 
-def test_an_interruption_saves_the_last_weights(tmp_path: Path) -> None:
-    made = trainer(tmp_path, max_steps=50)
+@pytest.mark.parametrize("where", ["step", "validation"])
+def test_an_interruption_saves_the_averaged_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    made = trainer(max_steps=50)
 
-    def stop(steps: int) -> None:
-        if made.step == 3:
+    def stop(*arguments: object) -> None:
+        if made.step == 8:
             raise KeyboardInterrupt
 
-    made.on_step = stop
+    if where == "step":
+        made.on_step = stop
+    else:
+        monkeypatch.setattr("minifold_core.training.trainer.validate", lambda *a: stop() or {})
     with pytest.raises(KeyboardInterrupt):
-        made.fit()
-    assert read_header(made.run.last).step == 3
+        fit(made, tmp_path)
+    header = read_header(tmp_path / "run" / "last.safetensors")
+    assert (header.step, header.epoch, header.metrics) == (8, 1, {})
+    saved = load_file(tmp_path / "run" / "last.safetensors")
+    raw = made.model.state_dict()
+    assert all(torch.equal(saved[name], tensor) for name, tensor in made.ema.tensors.items())
+    assert any(not torch.equal(saved[name], raw[name]) for name in raw)
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
 def test_a_run_directory_in_use_is_protected(tmp_path: Path) -> None:
-    trainer(tmp_path)
+    recipe = load_recipe("v13", "nano")
+    Run.create(tmp_path / "run", recipe, {})
     with pytest.raises(ProtectedError, match="exists and is not empty"):
-        trainer(tmp_path)
+        Run.create(tmp_path / "run", recipe, {})
 
 
 @pytest.mark.parametrize("unconditional", [0.0, 1.0])
 def test_unconditional_batches_see_no_sequence(tmp_path: Path, unconditional: float) -> None:
-    made = trainer(tmp_path, training__unconditional=unconditional)
+    made = trainer(training__unconditional=unconditional)
     seen = []
     made.model.encoder.register_forward_pre_hook(
         lambda module, args, ports: seen.append(ports["tokens"]), with_kwargs=True
@@ -273,7 +295,7 @@ def test_unconditional_batches_see_no_sequence(tmp_path: Path, unconditional: fl
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_self_conditioning_feeds_the_first_prediction_back(tmp_path: Path, share: float) -> None:
-    made = trainer(tmp_path, training__self_conditioning=share)
+    made = trainer(training__self_conditioning=share)
     fed = []
     made.model.denoiser.register_forward_pre_hook(
         lambda module, args, ports: fed.append(ports["coords_prev"]), with_kwargs=True

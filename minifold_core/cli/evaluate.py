@@ -20,6 +20,7 @@ from minifold_core.cli.sample import (
     WeightsArgument,
     sampling_settings,
     save_fold,
+    warn_of_random_encoder,
 )
 from minifold_core.console import note, progress
 from minifold_core.errors import ProtectedError
@@ -41,19 +42,23 @@ def evaluate(
 ) -> None:
     """Sample every chain of a split and judge the samples beside trivial predictors."""
     from minifold_core.data.dataset import open_dataset
-    from minifold_core.evaluation.judge import judge
+    from minifold_core.evaluation.judge import check_library, judge
     from minifold_core.files import atomic
     from minifold_core.folding import Target, fold, steps_of
     from minifold_core.weights.io import load_model
 
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
-    model, _ = load_model(weights)
+    model, header = load_model(weights)
+    warn_of_random_encoder(header)
     settings = sampling_settings(model.recipe, steps, eta, guidance)
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     chains = list(dataset.subset(split))
+    # Another split, if there is one: relatives of the chains may be in their own.
+    library = dataset.subset("train") if split != "train" and dataset.splits["train"] else dataset
+    check_library(chains, library)
     targets = [Target.of(chain) for chain in chains]
     predicted = {}
     with progress("sampling", steps_of(targets, settings)) as advance:
@@ -62,7 +67,6 @@ def evaluate(
             predicted[done.target.name] = done.coords
             if out is not None:
                 save_fold(done, out / f"{done.target.stem}.pdb")
-    library = dataset if split == "train" else dataset.subset("train")
     judgement = judge(predicted, chains, library, seed)
     settings_used = settings.model_dump() | {"seed": seed, "data": data, "split": split}
     result = {"weights": str(weights), "sampling": settings_used} | judgement.to_dict()

@@ -10,8 +10,10 @@ import typer
 
 from minifold_core.cli.output import emit_json, millions, table
 from minifold_core.cli.output import show as show_table
+from minifold_core.console import note
 
 if TYPE_CHECKING:
+    from minifold_core.discovery import VersionPackage
     from minifold_core.recipe import Recipe
 
 SizeOption = Annotated[str, typer.Option("--size", help="Size of the model: full, nano, ...")]
@@ -34,9 +36,11 @@ def list_models(
     as_json: JsonOption = False,
 ) -> None:
     """List the versions of the zoo."""
-    from minifold_core.catalogue import list_models as describe_models
+    from minifold_core import catalogue
 
-    rows = describe_models(patterns or (), exclude or (), status, uses, has_weights)
+    rows = catalogue.list_models(patterns or (), exclude or (), status, uses, has_weights)
+    for problem in catalogue.problems():
+        note(f"warning: left out {problem}")
     if as_json:
         emit_json(rows)
         return
@@ -72,23 +76,26 @@ def show(
 ) -> None:
     """Show a version: its parts, losses and training, or every value with its origin."""
     from minifold_core.assembly import wire
+    from minifold_core.discovery import version_package
     from minifold_core.recipe import load_recipe
+    from minifold_core.recipe_tree import is_file
 
     recipe = load_recipe(version, size)
     wire(recipe)
+    package = None if is_file(version) else version_package(version)
     if as_json:
-        emit_json(_description(recipe, resolved))
+        emit_json(_description(recipe, package, resolved))
     elif resolved:
         listing = table("key", "value", "from")
         for key, (value, origin) in recipe.values().items():
             listing.add_row(key, str(value), origin)
         show_table(listing)
     else:
-        _print_summary(recipe)
+        _print_summary(recipe, package, version)
 
 
-def _description(recipe: Recipe, resolved: bool) -> dict[str, Any]:
-    counts = _counts(recipe)
+def _description(recipe: Recipe, package: VersionPackage | None, resolved: bool) -> dict[str, Any]:
+    counts = _counts(recipe, package)
     described = {
         "id": recipe.id,
         "size": recipe.size,
@@ -115,14 +122,15 @@ def _description(recipe: Recipe, resolved: bool) -> dict[str, Any]:
     return described
 
 
-def _print_summary(recipe: Recipe) -> None:
+def _print_summary(recipe: Recipe, package: VersionPackage | None, asked: str) -> None:
     from minifold_core.registry import entry
 
-    known = entry(recipe.id)
-    counts = _counts(recipe)
+    known = entry(package) if package else None
+    counts = _counts(recipe, package)
     total, training = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
-    print(f"{recipe.id} ({recipe.size}) · {known.status} · {' → '.join(recipe.lineage)}")
-    if known.summary:
+    status = f" · {known.status}" if known else ""
+    print(f"{recipe.id} ({recipe.size}){status} · {' → '.join(recipe.lineage)}")
+    if known and known.summary:
         print(known.summary)
     print(f"{total:,} parameters, {training:,} trainable\n")
     parts = table("slot", "component", "parameters", "what it is", numbers=("parameters",))
@@ -142,17 +150,15 @@ def _print_summary(recipe: Recipe) -> None:
         f"training: {chosen.epochs} epochs, batches of {chosen.batch_size} × {chosen.accumulate}, "
         f"learning rate {chosen.learning_rate:g}"
     )
-    print(f"every value and its origin: minifold show {recipe.id} --resolved")
+    print(f"every value and its origin: minifold show {asked} --resolved")
 
 
-def _counts(recipe: Recipe) -> dict[str, tuple[int, int]]:
-    """Counts by slot, from the version's manifest or else by building the model without memory."""
-    from minifold_core.discovery import find_versions
+def _counts(recipe: Recipe, package: VersionPackage | None) -> dict[str, tuple[int, int]]:
+    """Counts by slot: a version's from its manifest, others by building without memory."""
     from minifold_core.manifest import counts
 
-    package = find_versions().items.get(recipe.id)
     known = counts(package, recipe.size) if package else None
-    if known and set(known.slots) == set(recipe.slots):
+    if known:
         return {path: (pair[0], pair[1]) for path, pair in known.slots.items()}
     import torch
 

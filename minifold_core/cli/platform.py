@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 
+MAX_SEED = 2**63 - 1
 MALLOC_OPTIONS = {-4: 0, -1: -1, -2: 2**28}
 """glibc's M_MMAP_MAX: no block on its own pages; M_TRIM_THRESHOLD: never; M_TOP_PAD: 256 MiB."""
 

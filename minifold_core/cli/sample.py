@@ -9,7 +9,7 @@ import typer
 
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
-from minifold_core.cli.platform import DeviceOption, choose_device
+from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device
 from minifold_core.console import note, progress
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minifold_core.folding import Fold, Target
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
+    from minifold_core.weights.header import Header
 
 FORMATS = ("pdb", "cif", "bcif")
 
@@ -33,7 +34,7 @@ EtaOption = Annotated[float | None, typer.Option(help="0 deterministic ... 1 ful
 GuidanceOption = Annotated[
     float | None, typer.Option(help="Guidance weight; 0 ignores the sequence.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed of the noise.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the noise.")]
 
 
 def sample(
@@ -76,10 +77,7 @@ def sample(
     model, header = load_model(weights)
     targets = _targets(sequence, fasta, data, split, length)
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
-    if header.encoder == "random":
-        note(
-            "warning: the frozen encoder of these weights is random (minifold train --encoder-from)"
-        )
+    warn_of_random_encoder(header)
 
     from minifold_core.folding import fold, steps_of
 
@@ -126,6 +124,16 @@ def save_fold(done: Fold, path: Path) -> None:
     write_structure(path, done.coords, target.sequence, target.residue_index, name=path.stem)
 
 
+def warn_of_random_encoder(header: Header) -> None:
+    """Tell the user when the model hardly knows what it reads."""
+    from minifold_core.weights.header import RANDOM
+
+    if header.encoder == RANDOM:
+        note(
+            "warning: the frozen encoder of these weights is random (minifold train --encoder-from)"
+        )
+
+
 def sampling_settings(
     recipe: Recipe, steps: int | None, eta: float | None, guidance: float | None
 ) -> SamplingConfig:
@@ -167,16 +175,24 @@ def _targets(
 
 
 def _read_fasta(path: Path) -> list[tuple[str, str]]:
+    """Names (first words of the headers) and sequences."""
     from biotite.file import InvalidFileError
     from biotite.sequence.io.fasta import FastaFile
 
     try:
-        records = list(FastaFile.read(str(path)).items())
+        records = list(FastaFile.read_iter(str(path)))
     except (OSError, InvalidFileError, UnicodeDecodeError, ValueError) as error:
         raise RequestError(f"FASTA {path} cannot be read: {error}") from None
     if not records:
         raise RequestError(f"FASTA {path} holds no sequence")
-    return [(header.split()[0] if header.split() else "sequence", text) for header, text in records]
+    named = [
+        (header.split()[0] if header.split() else "sequence", text) for header, text in records
+    ]
+    names = [name for name, _ in named]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"FASTA {path}: {names.count(name)} sequences are called '{name}'")
+    return named
 
 
 def _checked(sequence: str, where: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from minifold_core.cli.models import SizeOption
 from minifold_core.cli.platform import (
+    MAX_SEED,
     DeviceOption,
     PrecisionOption,
     choose_device,
@@ -40,7 +41,9 @@ def train(
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Stop after N epochs.")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of weights, noise and order.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of weights, noise and order.")
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, train nothing.")
     ] = False,
@@ -64,10 +67,11 @@ def train(
     from minifold_core.data.dataset import open_dataset
     from minifold_core.training.run import Run, default_directory
     from minifold_core.training.trainer import Options, Trainer
+    from minifold_core.weights.header import RANDOM, TRAINED
     from minifold_core.weights.io import load_slot
 
     chosen = choose_device(device)
-    options_precision = choose_precision(precision, chosen)
+    used = choose_precision(precision, chosen)
     dataset = open_dataset(data)
     train_set = dataset.subset("train")
     validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
@@ -77,36 +81,38 @@ def train(
         note("warning: no validation chains; the best weights are chosen by the training loss")
     torch.manual_seed(seed)
     model = assemble(recipe)
-    encoder = "random"
+    encoder, parents = TRAINED, {}
     if encoder_from:
-        encoder = str(load_slot(model, "encoder", encoder_from))
+        header, parents["encoder"] = load_slot(model, "encoder", encoder_from)
+        encoder = header.encoder
     elif "encoder" in recipe.slots and recipe.slots["encoder"].frozen:
+        encoder = RANDOM
+    if encoder == RANDOM:
         note(
             "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection\n"
             "         of the sequence. Give trained weights with --encoder-from RUN|FILE."
         )
+    options = Options(chosen, used, seed, max_steps, max_epochs, encoder, data, parents)
+    trainer = Trainer(model, train_set, validation_set, options)
     counts = model.parameter_counts().values()
     note(
         f"{recipe.id} ({recipe.size}): {sum(c[0] for c in counts):,} parameters, "
         f"{sum(c[1] for c in counts):,} trainable · {len(train_set)} training and "
-        f"{dataset.splits['validation']} validation chains · {chosen}, {options_precision}"
+        f"{dataset.splits['validation']} validation chains · {chosen}, {used}"
     )
+    if trainer.total_steps < trainer.steps_asked:
+        note(
+            f"warning: the recipe ends after {recipe.training.epochs} epochs; "
+            "go on with --set training.epochs=N"
+        )
     if dry_run:
         note("dry run: everything fits; nothing was trained or written")
         return
-    environment = {
-        "device": str(chosen),
-        "precision": options_precision,
-        "seed": seed,
-        "data": data,
-    }
-    run = Run.create(
-        run_dir or default_directory(recipe), recipe, environment | {"encoder": encoder}
-    )
-    options = Options(chosen, options_precision, seed, max_steps, max_epochs, encoder, data)
-    trainer = Trainer(model, train_set, validation_set, run, options)
+    environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
+    run = Run.create(run_dir or default_directory(recipe), recipe, environment)
     with progress("training", trainer.total_steps) as advance:
         trainer.on_step = advance
-        trainer.fit()
+        trainer.fit(run)
     note(f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · curves: metrics.csv")
-    note(f"next: minifold sample {run.directory} --data {data} --out samples")
+    split = "" if validation_set else " --split train"
+    note(f"next: minifold sample {run.directory} --data {data}{split} --out samples")

@@ -72,7 +72,9 @@ def _offsets(lengths: Iterable[int]) -> NDArray[np.int64]:
 
 
 def _text(lines: Iterable[str]) -> NDArray[np.uint8]:
-    return np.frombuffer("\n".join(line.replace("\n", " ") for line in lines).encode(), np.uint8)
+    joined = "\n".join(line.replace("\n", " ") for line in lines)
+    # File names need not be Unicode; what has no letter becomes a question mark.
+    return np.frombuffer(joined.encode(errors="replace"), np.uint8)
 
 
 def _flat(field: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,11 +16,15 @@ def centred(x: Tensor, mask: Tensor) -> Tensor:
     return (x - mean).masked_fill(~known, 0)
 
 
-def centred_noise(mask: Tensor, generator: torch.Generator) -> Tensor:
+def centred_noise(mask: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """[B, L, 3] standard normal noise in float32, projected onto centred states.
 
-    It is drawn on the generator's device and moved to that of ``mask``, so that a CPU generator
-    gives the same numbers on every device.
+    Each protein draws from its own generator and for its own residues alone, so what it gets
+    depends on neither batch mates nor padding. Draws are made on the generator's device and moved:
+    a CPU generator gives the same numbers on every device.
     """
-    draw = torch.randn((*mask.shape, 3), generator=generator, device=generator.device)
-    return centred(draw.to(mask.device), mask)
+    noise = torch.zeros(*mask.shape, 3, device=mask.device)
+    for row, known, generator in zip(noise, mask, generators, strict=True):
+        draw = torch.randn((int(known.sum()), 3), generator=generator, device=generator.device)
+        row[known] = draw.to(mask.device)
+    return centred(noise, mask)

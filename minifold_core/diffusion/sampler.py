@@ -15,7 +15,7 @@ from torch import Tensor
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.errors import RequestError
-from minifold_core.interfaces import Features, Process
+from minifold_core.interfaces import Features, Generators, Process
 from minifold_core.units import MODEL_UNIT
 
 
@@ -60,7 +60,7 @@ def sample(
     process: Process,
     batch: ProteinBatch,
     *,
-    generator: torch.Generator,
+    generators: Generators,
     steps: int = 50,
     eta: float = 0.0,
     guidance: float = 1.0,
@@ -78,7 +78,8 @@ def sample(
         model: in evaluation mode, on the device of ``batch``.
         process: the noising process that the model was trained with.
         batch: sequences; coordinates are not read.
-        generator: the source of all randomness; a CPU one gives the same draws on every device.
+        generators: B * copies sources of randomness, in the order of the samples; CPU ones give
+            the same draws on every device.
         steps: denoiser calls per sample.
         eta: share of the DDPM posterior's noise that every step adds, 0 to 1.
         guidance: w; 0 ignores the sequence, 1 is the plain conditional model.
@@ -99,7 +100,7 @@ def sample(
     trunk = _stack([model.trunk(condition) for condition in conditions], copies)
     mask = batch.mask.repeat_interleave(copies, 0)
 
-    x_t = process.prior(mask, generator)
+    x_t = process.prior(mask, generators)
     previous: Tensor | None = None
     rotations: Tensor | None = None
     for done, (t, s) in enumerate(zip(times, [*times[1:], None], strict=True), start=1):
@@ -113,7 +114,7 @@ def sample(
             None if previous is None else previous.repeat(branches, 1, 1),
         )
         x0 = _guide(prediction["coords"].to(x_t.dtype).chunk(branches), guidance)
-        x_t = process.step(x_t, x0, t, s, mask, eta, generator)
+        x_t = process.step(x_t, x0, t, s, mask, eta, generators)
         if "rotations" in prediction:
             rotations = prediction["rotations"][: len(mask)]
         if self_condition:

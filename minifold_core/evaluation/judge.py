@@ -11,6 +11,7 @@ from torch import Tensor
 
 from minifold_core.data.batching import collate
 from minifold_core.data.records import Chain
+from minifold_core.errors import RequestError
 from minifold_core.evaluation.floors import floor_predictions
 from minifold_core.evaluation.metrics import METRICS, compare_structures
 from minifold_core.evaluation.report import Report, make_report
@@ -28,6 +29,22 @@ class Judgement:
         return self.report.to_dict() | {"chains": self.chains}
 
 
+def check_library(chains: Sequence[Chain], library: Iterable[Chain]) -> None:
+    """Refuse chains that could not be judged, before anything is sampled.
+
+    Raises:
+        RequestError: a chain has no known Cα, or the library has no chain of another entry.
+    """
+    entries = {chain.entry for chain in library}
+    for chain in chains:
+        if not chain.ca_mask.any():
+            raise RequestError(f"{chain.name} has no known Cα to compare with")
+        if not entries - {chain.entry}:
+            raise RequestError(
+                f"no chain of another entry than {chain.entry} to compare with; add more data"
+            )
+
+
 def judge(
     predicted: Mapping[str, Tensor],
     chains: Sequence[Chain],
@@ -42,9 +59,6 @@ def judge(
         library: where the floor of another real chain comes from; best of another split than
             ``chains``, or relatives of theirs may be among it.
         seed: of coils, other chains and the bootstrap.
-
-    Raises:
-        RequestError: the library has no chain of another entry.
     """
     batch = collate(chains)
     traces = torch.zeros_like(batch.ca)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch, Truth
-from minifold_core.interfaces import Features, Loss, Process
+from minifold_core.errors import RequestError
+from minifold_core.interfaces import Features, Generators, Loss, Process
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
 
@@ -30,28 +31,39 @@ class Objective:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Objective:
-        """Build the process and the active losses."""
+        """Build the process and the active losses.
+
+        Raises:
+            RequestError: the recipe has no active loss.
+        """
+        if not recipe.active_losses:
+            raise RequestError(
+                f"recipe '{recipe.id}' has no active loss: there is nothing to learn"
+            )
         losses = {
             name: term.spec.implementation_class()(term.config)
             for name, term in recipe.active_losses.items()
         }
         return cls(recipe, build_process(recipe), losses)
 
+    def noise(self, batch: ProteinBatch, t: Tensor, generators: Generators) -> Tensor:
+        """[B, L, 3] the native Cα in model units, noised to times ``t`` [B]."""
+        truth = Truth.of(batch)
+        return self.process.noise(truth.ca, t, truth.mask, generators)
+
     def predict(
         self,
         model: FoldModel,
         batch: ProteinBatch,
+        coords_t: Tensor,
         t: Tensor,
-        generator: torch.Generator,
         self_condition: bool = False,
     ) -> Features:
-        """Noise the native structures to times ``t`` [B] and denoise them.
+        """Denoise ``coords_t`` [B, L, 3] from times ``t`` [B].
 
         With ``self_condition`` a first, gradient-free pass supplies ``coords_prev``.
         """
-        truth = Truth.of(batch)
-        mask = truth.mask
-        coords_t = self.process.noise(truth.ca, t, mask, generator)
+        mask = batch.ca_mask
         snr = self.process.snr(t)
         trunk = model.trunk(batch, complete=True)
         previous = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -29,19 +30,22 @@ def trainable(model: FoldModel) -> dict[str, list[tuple[str, nn.Parameter]]]:
 def build_optimizer(model: FoldModel, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW with one group per slot, at the learning rate times the slot's factor.
 
+    A factor or norm limit of a frozen or idle slot has nothing to act on and is passed over.
+
     Raises:
-        RequestError: a factor or a norm limit names a slot that trains nothing.
+        RequestError: a factor or a norm limit names no slot, or nothing would train.
     """
-    slots = trainable(model)
+    slots, known = trainable(model), [step.slot.path for step in model.wiring.steps]
+    if not slots:
+        raise RequestError(f"{model.recipe.id}: every slot is frozen or idle; nothing would train")
     for table, named in (
         ("learning_rate_scale", config.learning_rate_scale),
         ("clip_norms", config.clip_norms),
     ):
         for path in named:
-            if path not in slots:
+            if path not in known:
                 raise RequestError(
-                    f"training.{table}.{path} matches no trainable parameter; "
-                    f"{did_you_mean(path, slots)}"
+                    f"training.{table}.{path}: no such slot; {did_you_mean(path, known)}"
                 )
     groups = [
         {
@@ -90,7 +94,7 @@ def clip_gradients(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> 
     slots = {group["name"]: group["params"] for group in optimizer.param_groups}
     norms = {path: float(_norm(parameters)) for path, parameters in slots.items()}
     for path, limit in config.clip_norms.items():
-        nn.utils.clip_grad_norm_(slots[path], limit)
+        nn.utils.clip_grad_norm_(slots.get(path, ()), limit)
     rest = [
         p for path, parameters in slots.items() if path not in config.clip_norms for p in parameters
     ]
@@ -129,9 +133,17 @@ class EMA:
             else:
                 average.copy_(tensor)
 
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Give the model the averaged weights for a while; its own come back on every way out."""
+        self._swap(model)
+        try:
+            yield
+        finally:
+            self._swap(model)
+
     @torch.no_grad()
-    def swap(self, model: nn.Module) -> None:
-        """Exchange the model's weights and the average, in place."""
+    def _swap(self, model: nn.Module) -> None:
         own: Mapping[str, Tensor] = model.state_dict()
         for name, tensor in own.items():
             kept = tensor.clone()

@@ -65,10 +65,10 @@ class Run:
     def add_epoch(self, row: dict[str, float]) -> None:
         """Append a row to ``metrics.csv``; the first row names the columns."""
         path = self.directory / "metrics.csv"
-        new = not path.exists()
+        columns = path.read_text().partition("\n")[0].split(",") if path.exists() else list(row)
         with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+            if not file.tell():
                 writer.writeheader()
             writer.writerow({k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()})
 

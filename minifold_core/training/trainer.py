@@ -43,6 +43,7 @@ class Options:
     max_epochs: int | None = None
     encoder: str = "random"
     data: str = ""
+    parents: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Averages:
 
 
 class Trainer:
-    """Trains a model on a packed dataset and writes a run.
+    """Trains a model on a packed dataset.
 
     Gradients of ``accumulate`` batches are those of one large batch: every protein weighs the same
     wherever it falls. Weights that are saved and validated are the moving average.
@@ -74,12 +75,11 @@ class Trainer:
         model: FoldModel,
         train_set: PackedDataset,
         validation_set: PackedDataset | None,
-        run: Run,
         options: Options,
     ) -> None:
         self.model = model.to(options.device)
         self.train_set, self.validation_set = train_set, validation_set
-        self.run, self.options = run, options
+        self.options = options
         self.config = model.recipe.training
         self.objective = Objective.of(model.recipe)
         self.optimizer = build_optimizer(model, self.config)
@@ -87,6 +87,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.step = 0
         self.best = math.inf
+        self.means = Averages()
         self.on_step: Callable[[int], None] = lambda steps: None
         model.set_checkpointing(self.config.checkpointing)
 
@@ -96,57 +97,66 @@ class Trainer:
         return math.ceil(len(self.train_set) / (self.config.batch_size * self.config.accumulate))
 
     @property
-    def total_steps(self) -> int:
-        """Optimizer steps that this training will take."""
-        epochs = min(self.config.epochs, self.options.max_epochs or self.config.epochs)
-        return min(self.options.max_steps or math.inf, epochs * self.steps_per_epoch)  # type: ignore[return-value]
+    def steps_asked(self) -> int:
+        """Optimizer steps that the user asked for; without a word, the recipe's."""
+        steps, epochs = self.options.max_steps, self.options.max_epochs
+        limits = [steps, epochs and epochs * self.steps_per_epoch]
+        given = [limit for limit in limits if limit is not None]
+        return min(given) if given else self.config.epochs * self.steps_per_epoch
 
-    def fit(self) -> dict[str, float]:
-        """Train to the end and return the last row of metrics; an interruption saves weights."""
-        row: dict[str, float] = {}
-        epoch = 0
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps that this training will take: its schedule ends with the recipe's."""
+        return min(self.steps_asked, self.config.epochs * self.steps_per_epoch)
+
+    def fit(self, run: Run) -> None:
+        """Train to the end and write the run; an interruption saves what there is."""
+        finished = 0
         try:
             while self.step < self.total_steps:
-                epoch += 1
-                row = self._epoch(epoch)
+                self._epoch(finished + 1, run)
+                finished += 1
         except (KeyboardInterrupt, SystemExit):
-            self._save(self.run.last, epoch, row)
-            note(f"stopped at step {self.step}; weights saved in {self.run.last}")
+            partial = self.means.means()
+            if partial:
+                run.add_epoch({"epoch": finished + 1, "step": self.step} | partial)
+            self._save(run.last, finished, {})
+            note(f"stopped at step {self.step}; weights saved in {run.last}")
             raise
-        return row
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
+    def _epoch(self, epoch: int, run: Run) -> None:
         self.model.train()
         started, first = time.monotonic(), self.step
-        means = Averages()
+        self.means = Averages()
         for group in self._groups():
             if self.step >= self.total_steps:
                 break
-            self._optimizer_step(group, epoch, means)
+            run.add_step(self._optimizer_step(group, epoch))
             self.on_step(1)
         trained = time.monotonic() - started
-        row = {"epoch": epoch, "step": self.step} | means.means()
-        self.ema.swap(self.model)
-        row |= validate(self.model, self.objective, self._validation_batches(), epoch)
-        self.ema.swap(self.model)
+        row: dict[str, float] = {"epoch": epoch, "step": self.step} | self.means.means()
+        with self.ema.applied(self.model):
+            row |= validate(self.model, self.objective, self._validation_batches(), epoch)
         row["seconds"] = time.monotonic() - started
-        self.run.add_epoch(row)
-        score = row.get("val/total_fixed", row["train/total"])
+        run.add_epoch(row)
+        self.means = Averages()
+        score = row.get("val/total_fixed", row["train/total_fixed"])
         better = score < self.best
         if better:
             self.best = score
-            self._save(self.run.best, epoch, row)
-        self._save(self.run.last, epoch, row)
-        validation = f" · val {row['val/total']:.3f}" if "val/total" in row else ""
+            self._save(run.best, epoch, row)
+        self._save(run.last, epoch, row)
+        # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
+        train, val = row["train/total_fixed"], row.get("val/total_fixed")
+        validation = "" if val is None else f" · val {val:.3f}"
         rate = (self.step - first) / trained
         note(
-            f"epoch {epoch} · step {self.step}/{self.total_steps} · train {row['train/total']:.3f}"
+            f"epoch {epoch} · step {self.step}/{self.total_steps} · train {train:.3f}"
             f"{validation} · {rate:.2f} steps/s{' · new best' if better else ''}"
         )
-        return row
 
-    def _optimizer_step(self, group: list[list[int]], epoch: int, means: Averages) -> None:
-        """One update from several batches of chain indices."""
+    def _optimizer_step(self, group: list[list[int]], epoch: int) -> dict[str, float]:
+        """One update from several batches of chain indices; its record for ``steps.jsonl``."""
         rates = set_learning_rate(
             self.optimizer, learning_rate(self.config, self.step / self.steps_per_epoch)
         )
@@ -157,7 +167,8 @@ class Trainer:
             batch = self._batch(self.train_set, indices)
             terms, total = self._losses(batch, epoch)
             (total.sum() / size).backward()
-            for name, each in {**terms, "total": total}.items():
+            fixed = self.objective.total(terms, None)
+            for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
                 record.add(f"train/{name}", float(each.detach().double().sum()), len(batch))
         if self.step == 0:
             self._check_gradients()
@@ -167,13 +178,13 @@ class Trainer:
         self.step += 1
         values = record.means()
         for name, value in values.items():
-            means.add(name, value * size, size)
+            self.means.add(name, value * size, size)
         slots = {f"lr/{s}": r for s, r in rates.items()} | {
             f"grad_norm/{s}": n for s, n in norms.items()
         }
         for name, value in slots.items():
-            means.add(name, value)
-        self.run.add_step({"step": self.step, "epoch": epoch} | values | slots)
+            self.means.add(name, value)
+        return {"step": self.step, "epoch": epoch} | values | slots
 
     def _losses(
         self, batch: ProteinBatch, epoch: int
@@ -184,10 +195,10 @@ class Trainer:
         if self._chance(self.config.unconditional):
             batch = batch.without_condition()
         device = self.options.device
+        t = t.to(device)
+        coords_t = self.objective.noise(batch, t, [self.generator] * len(batch))
         with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            features = self.objective.predict(
-                self.model, batch, t.to(device), self.generator, again
-            )
+            features = self.objective.predict(self.model, batch, coords_t, t, again)
             terms = self.objective.terms(features, batch)
         total = self.objective.total(terms, epoch)
         self._check_finite(terms, total, batch)
@@ -244,6 +255,7 @@ class Trainer:
             step=self.step,
             epoch=epoch,
             encoder=self.options.encoder,
+            parents=self.options.parents,
             data=self.options.data,
             metrics={name: value for name, value in row.items() if name.startswith("val/")},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -14,8 +15,6 @@ from minifold_core.model import FoldModel
 from minifold_core.training.objective import Objective
 
 BINS = 4
-SEED = 20240317
-"""Validation noise is the same in every epoch and every run."""
 
 
 @torch.no_grad()
@@ -24,8 +23,8 @@ def validate(
 ) -> dict[str, float]:
     """Mean of every loss term over proteins and over four equal bins of noise levels.
 
-    Every protein is seen once in each bin, at a time drawn with a fixed seed, without
-    self-conditioning.
+    Every protein is seen once in each bin, at a time and with noise that its name alone decides,
+    without self-conditioning.
 
     Returns:
         ``val/TERM``, ``val/TERM@tLOW-HIGH``, ``val/total`` (weights of ``epoch``) and
@@ -35,13 +34,13 @@ def validate(
     model.eval()
     sums: dict[str, float] = defaultdict(float)
     count = 0
-    for index, batch in enumerate(batches):
-        generator = torch.Generator().manual_seed(SEED + index)
+    for batch in batches:
         count += len(batch)
         for low, high in _bins(objective.process.timesteps):
-            t = torch.randint(low, high, (len(batch),), generator=generator)
-            t = t.to(batch.tokens.device)
-            features = objective.predict(model, batch, t, generator)
+            generators = [_generator(name, low) for name in batch.names]
+            times = [torch.randint(low, high, (), generator=own) for own in generators]
+            t = torch.stack(times).to(batch.tokens.device)
+            features = objective.predict(model, batch, objective.noise(batch, t, generators), t)
             terms = objective.terms(features, batch)
             for name, value in terms.items():
                 sums[f"val/{name}"] += _sum(value) / BINS
@@ -59,3 +58,8 @@ def _bins(timesteps: int) -> list[tuple[int, int]]:
 
 def _sum(values: Tensor) -> float:
     return float(values.double().sum())
+
+
+def _generator(name: str, low: int) -> torch.Generator:
+    """Noise of a chain in a bin: the same in every epoch, every run and every batch."""
+    return torch.Generator().manual_seed(crc32(f"{name}@{low}".encode()))

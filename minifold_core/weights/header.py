@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from minifold_core.errors import RequestError
+from minifold_core.recipe_schema import Section
 
 SCHEMA = 1
 KEY = "minifold_weights"
+RANDOM, TRAINED = "random", "trained"
 MAX_HEADER = 100_000_000
 """Bytes; the limit of the safetensors format itself."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Section):
     """What a weights file says of itself.
 
     Attributes:
@@ -25,7 +27,9 @@ class Header:
         components: slot path to ``"name/version"`` of the component that made the tensors.
         step: optimizer steps taken.
         epoch: epochs finished, 0 if none.
-        encoder: where the frozen encoder's weights came from; ``"random"`` if from nowhere.
+        encoder: ``"random"`` for a frozen encoder that was never trained, ``"trained"`` for one
+            that trained here or came from a file where it had.
+        parents: slot path to the SHA-256 of the file whose weights it started from.
         data: the training data, by name.
         metrics: validation figures at that epoch.
     """
@@ -34,13 +38,14 @@ class Header:
     components: dict[str, str]
     step: int = 0
     epoch: int = 0
-    encoder: str = "random"
+    encoder: str = RANDOM
+    parents: dict[str, str] = Field(default_factory=dict)
     data: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
         """The header as safetensors metadata."""
-        return {KEY: json.dumps({"schema": SCHEMA, **asdict(self)})}
+        return {KEY: json.dumps({"schema": SCHEMA, **self.model_dump()})}
 
 
 def read_header(path: str | Path) -> Header:
@@ -55,12 +60,12 @@ def read_header(path: str | Path) -> Header:
             (size,) = struct.unpack("<Q", file.read(8))
             if size > MAX_HEADER:
                 raise ValueError("its header length is impossible")
-            metadata = json.loads(file.read(size)).get("__metadata__", {})
+            metadata = json.loads(file.read(size))["__metadata__"]
     except OSError as error:
         raise RequestError(f"weights {path} cannot be read: {error.strerror}") from None
-    except (struct.error, ValueError, AttributeError) as error:
-        raise RequestError(f"{path} is not a safetensors file ({error})") from None
-    if KEY not in metadata:
+    except (struct.error, ValueError, TypeError, KeyError) as error:
+        raise RequestError(f"{path} is not a weights file of minifold ({error})") from None
+    if not isinstance(metadata, dict) or KEY not in metadata:
         raise RequestError(f"{path} holds no weights written by minifold: its header has no recipe")
     try:
         fields = json.loads(metadata[KEY])
@@ -69,9 +74,10 @@ def read_header(path: str | Path) -> Header:
             raise RequestError(
                 f"{path} has weights schema {schema}, newer than {SCHEMA}; update minifold"
             )
-        return Header(**fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise RequestError(f"{path}: its minifold header is damaged ({error})") from None
+        return Header.model_validate(fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        why = str(error).splitlines()[0]
+        raise RequestError(f"{path}: its minifold header is damaged ({why})") from None
 
 
 def find_weights(path: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import file_digest
 from pathlib import Path
 
 import torch
@@ -43,13 +44,18 @@ def load_model(path: str | Path) -> tuple[FoldModel, Header]:
     """
     file = find_weights(path)
     header = read_header(file)
-    model = assemble(recipe_from_tables(header.recipe, str(file)))
+    recipe = recipe_from_tables(header.recipe, str(file))
+    _check_components(recipe, header, file)
+    model = assemble(recipe)
     copy_exactly(model, _read(file), str(file))
     return model.eval(), header
 
 
-def load_slot(model: FoldModel, slot: str, path: str | Path) -> Path:
-    """Copy one slot's weights from a run or a weights file into the model; return the file.
+def load_slot(model: FoldModel, slot: str, path: str | Path) -> tuple[Header, str]:
+    """Copy one slot's weights from a run or a weights file into the model.
+
+    Returns:
+        The file's header and its SHA-256.
 
     Raises:
         RequestError: the file is missing or damaged, or has nothing for that slot.
@@ -61,7 +67,8 @@ def load_slot(model: FoldModel, slot: str, path: str | Path) -> Path:
     if not tensors:
         raise RequestError(f"{file} has no tensors under '{slot}'")
     copy_exactly(model.part(slot), tensors, f"{file} ({slot})")
-    return file
+    with file.open("rb") as content:
+        return read_header(file), file_digest(content, "sha256").hexdigest()
 
 
 def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -86,6 +93,16 @@ def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def _check_components(recipe: Recipe, header: Header, file: Path) -> None:
+    for path, now in components_of(recipe).items():
+        then = header.components.get(path)
+        if then != now:
+            raise ProtectedError(
+                f"{file}: {path} was made by component {then}, and {now} is installed; "
+                "install the plugin version that made it"
+            )
 
 
 def _read(file: Path) -> dict[str, Tensor]:

@@ -16,5 +16,6 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_contact.config:ContactEncoderConfig",
             implementation="minifold_contact.encoder:ContactEncoder",
             summary="two transformer towers and two contact blocks with outer product mean",
+            sizes={"nano": {"d_model": 64, "d_pair": 32, "tower_layers": 1, "opm_hidden": 8}},
         )
     ]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minifold_core.diffusion.noise import centred, centred_noise
 from minifold_core.errors import RequestError
-from minifold_core.interfaces import Process
+from minifold_core.interfaces import Generators, Process
 from minifold_ddpm.config import DDPMConfig
 from minifold_ddpm.schedule import cosine_signal
 
@@ -35,16 +35,16 @@ class DDPM(Process):
         """[B] ``ᾱ / (1 - ᾱ)`` in float32, at times [B]."""
         return _look_up(self._signal / (1 - self._signal), t, torch.float32)
 
-    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generators: Generators) -> Tensor:
         """[B, L, 3] noised states of centred ``x0`` [B, L, 3] at times [B]."""
         signal = _look_up(self._signal.sqrt(), t, x0.dtype)[:, None, None]
         noise = _look_up((1 - self._signal).sqrt(), t, x0.dtype)[:, None, None]
-        epsilon = centred_noise(mask, generator).to(x0.dtype)
+        epsilon = centred_noise(mask, generators).to(x0.dtype)
         return (signal * x0 + noise * epsilon) * mask[..., None]
 
-    def prior(self, mask: Tensor, generator: torch.Generator) -> Tensor:
+    def prior(self, mask: Tensor, generators: Generators) -> Tensor:
         """[B, L, 3] centred noise of unit variance: at the last time ᾱ is practically 0."""
-        return centred_noise(mask, generator)
+        return centred_noise(mask, generators)
 
     def trajectory(self, steps: int) -> list[int]:
         """``steps`` evenly spaced times, from T - 1 down to the last before the data."""
@@ -63,7 +63,7 @@ class DDPM(Process):
         s: int | None,
         mask: Tensor,
         eta: float,
-        generator: torch.Generator,
+        generators: Generators,
     ) -> Tensor:
         """One DDIM step (Song et al. 2021, Eq. 12 and 16); eta = 1 is the DDPM posterior.
 
@@ -78,7 +78,7 @@ class DDPM(Process):
         mean = math.sqrt(signal_s) * x0 + math.sqrt(1 - signal_s - variance) * epsilon
         if eta == 0:
             return mean
-        return mean + math.sqrt(variance) * centred_noise(mask, generator).to(mean.dtype)
+        return mean + math.sqrt(variance) * centred_noise(mask, generators).to(mean.dtype)
 
 
 def _look_up(table: Tensor, t: Tensor, dtype: torch.dtype) -> Tensor:

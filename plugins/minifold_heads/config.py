@@ -60,5 +60,8 @@ class OrdinalDistanceHeadConfig(ComponentConfig):
         return (Port(self.reads, "B,L,L,p"),)
 
     def gives(self) -> tuple[Port, ...]:
-        """Logits of a distance lying beyond each edge."""
-        return (Port("distance_logits", "B,L,L,k", width=self.bins - 1),)
+        """Logits of a distance lying beyond each edge, and the edges."""
+        return (
+            Port("distance_logits", "B,L,L,k", width=self.bins - 1),
+            Port("distance_edges", "B,k", width=self.bins - 1),
+        )

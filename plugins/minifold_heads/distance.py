@@ -24,9 +24,12 @@ class OrdinalDistanceHead(Head):
     so the thresholds agree with each other whatever the weights are.
     """
 
+    edges: Tensor
+
     def __init__(self, config: OrdinalDistanceHeadConfig, widths: Mapping[str, int]) -> None:
         super().__init__(config, widths)
         self.reads = config.reads
+        self.register_buffer("edges", torch.tensor(config.edges()), persistent=False)
         self.norm = nn.LayerNorm(widths[config.reads])
         self.scores = nn.Linear(widths[config.reads], config.bins - 1)
         step = torch.tensor((FIRST_LOGIT - LAST_LOGIT) / max(config.bins - 2, 1))
@@ -35,8 +38,16 @@ class OrdinalDistanceHead(Head):
             self.scores.bias[0] = FIRST_LOGIT
 
     def forward(self, **ports: Tensor) -> Features:
-        """``distance_logits`` [B, L, L, bins - 1], symmetric, from the pair features it reads."""
+        """Logits and edges from the pair features it reads.
+
+        Returns:
+            ``distance_logits`` [B, L, L, bins - 1], symmetric, and ``distance_edges``
+            [B, bins - 1] in ångström.
+        """
         scores = at_least_fp32(self.scores(self.norm(ports[self.reads])))
         scores = (scores + scores.transpose(1, 2)) / 2
         first, steps = scores[..., :1], F.softplus(scores[..., 1:])
-        return {"distance_logits": torch.cat([first, first - steps.cumsum(-1)], -1)}
+        return {
+            "distance_logits": torch.cat([first, first - steps.cumsum(-1)], -1),
+            "distance_edges": self.edges.expand(len(scores), -1),
+        }

@@ -16,6 +16,7 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_heads.config:RgHeadConfig",
             implementation="minifold_heads.rg:RgHead",
             summary="logarithm of the radius of gyration from pooled residue features",
+            sizes={"nano": {"hidden": 64}},
         ),
         ComponentSpec(
             kind="head",

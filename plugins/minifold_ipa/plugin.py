@@ -16,5 +16,18 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_ipa.config:IPADenoiserConfig",
             implementation="minifold_ipa.denoiser:IPADenoiser",
             summary="invariant point attention over per-residue frames",
+            sizes={
+                "nano": {
+                    "layers": 4,
+                    "heads": 4,
+                    "head_dim": 16,
+                    "query_points": 4,
+                    "value_points": 4,
+                    "d_model": 128,
+                    "d_ffn": 256,
+                    "d_frame": 128,
+                    "d_time": 64,
+                }
+            },
         )
     ]

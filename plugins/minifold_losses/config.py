@@ -64,11 +64,9 @@ class RgConfig(LossConfig):
 
 
 class OrdinalDistanceConfig(LossConfig):
-    """Binned distances: K logits part ``lowest`` to ``highest`` ångström into K + 1 equal bins."""
+    """Distances against the edges of the head that predicts them."""
 
-    ports = (Port("distance_logits", "B,L,L,k"), TRUE_CA)
-    lowest: float = Field(default=2.0, ge=0)
-    highest: float = Field(default=40.0, gt=0)
+    ports = (Port("distance_logits", "B,L,L,k"), Port("distance_edges", "B,k"), TRUE_CA)
 
 
 class ClashConfig(LossConfig):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -36,18 +35,16 @@ def _log_rg(truth: Truth) -> Tensor:
 class OrdinalDistanceLoss(FullPrecisionLoss):
     """Cross-entropy of "farther than edge k" for every pair and edge, averaged over both.
 
-    Logit k of K stands for P(d > b_k); the edges b_k are the inner ones of K + 1 equal bins. The
-    mean over edges, not their sum, is what the published values of about 0.32 are.
+    Logit k stands for P(d > b_k), and the head that gives it also gives b_k. The mean over edges,
+    not their sum, is what the published values of about 0.32 are.
     """
 
     config: OrdinalDistanceConfig
 
     def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
-        """[B] from ``distance_logits`` [B, L, L, K]."""
+        """[B] from ``distance_logits`` [B, L, L, K] and ``distance_edges`` [B, K] in ångström."""
         logits = prediction["distance_logits"]
-        edges = torch.linspace(
-            self.config.lowest, self.config.highest, logits.shape[-1] + 2, device=logits.device
-        )[1:-1]
+        edges = prediction["distance_edges"][:, None, None]
         distances = pairwise_distances(truth.ca) * truth.scale[:, None, None]
         farther = (distances[..., None] > edges).to(logits)
         entropy = binary_cross_entropy_with_logits(logits, farther, reduction="none")

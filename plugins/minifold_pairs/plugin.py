@@ -16,6 +16,9 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_pairs.config:AxialPairStackConfig",
             implementation="minifold_pairs.axial:AxialPairStack",
             summary="row and column axial attention, linear relative positions clipped at 32",
+            sizes={
+                "nano": {"d_pair": 32, "blocks": 2, "heads": 1, "head_dim": 32, "opm_hidden": 8}
+            },
         ),
         ComponentSpec(
             kind="pair_stack",
@@ -23,5 +26,15 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_pairs.config:TrianglePairStackConfig",
             implementation="minifold_pairs.triangle:TrianglePairStack",
             summary="triangle updates before axial attention, log-scaled relative positions",
+            sizes={
+                "nano": {
+                    "d_pair": 32,
+                    "blocks": 2,
+                    "heads": 1,
+                    "head_dim": 32,
+                    "opm_hidden": 16,
+                    "tri_mul_dim": 16,
+                }
+            },
         ),
     ]
