@@ -31,6 +31,6 @@ clean:
 	rm -rf $(VENV) $(DEMO)
 
 $(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $@

@@ -84,7 +84,10 @@ def _configs(origin: Origin) -> str:
     specs = [offer.spec for offer in find_components().items.values() if offer.origin == origin]
     for spec in specs:
         spec.config_class()
-    return f"{len(specs)} component{'' if len(specs) == 1 else 's'}"
+    names: dict[str, list[str]] = {}
+    for spec in specs:
+        names.setdefault(spec.kind, []).append(spec.name)
+    return "; ".join(f"{kind} {', '.join(sorted(same))}" for kind, same in names.items())
 
 
 def _version(name: str) -> str:

@@ -89,6 +89,13 @@ def read_source(
         overlay = {k.removeprefix(prefix): v for k, v in tree.items() if k.startswith(prefix)}
         full = merge(full, _presets(full, size))
     tree = merge(full, overlay)
+    for file in (file for file in files if file.own and not file.meta):
+        # What a user's own file says holds at every size, unless the file says otherwise.
+        layer = flatten(file.tables, file.origin)
+        prefix = f"sizes.{size}."
+        tree = merge(tree, {k: v for k, v in layer.items() if not k.startswith("sizes.")})
+        mine = {k.removeprefix(prefix): v for k, v in layer.items() if k.startswith(prefix)}
+        tree = merge(merge(tree, mine), swaps)
     tree = merge(tree, flatten(dict(values or {}), "--set"))
     return Source(identifier, lineage, tree, sizes, size)
 
@@ -207,6 +214,8 @@ class File(NamedTuple):
     origin: str
     tables: dict[str, Any]
     meta: Meta | None
+    own: bool
+    """Whether it is a user's own file, rather than an installed version."""
 
 
 def _chain(name: str) -> list[File]:
@@ -215,16 +224,20 @@ def _chain(name: str) -> list[File]:
     seen: list[Path] = []
     where = Path()
     while name:
-        identifier, path = _locate(name, where)
+        try:
+            identifier, path = _locate(name, where)
+        except RequestError as error:
+            raise RequestError(f"{files[-1].origin}: {error}" if files else str(error)) from None
         if path in seen:
             circle = " → ".join([*(file.id for file in files), identifier])
             raise RequestError(f"recipes extend each other in a circle: {circle}")
         seen.append(path)
-        where, origin = path.parent, _origin(path)
+        where = path.parent
+        origin = str(path) if is_file(name) else f"{identifier}/recipe.toml"
         tables = _read_toml(path)
         meta = Meta.of(tables, origin)
         body = {key: value for key, value in tables.items() if key not in _META}
-        files.append(File(meta.id if meta else identifier, origin, body, meta))
+        files.append(File(meta.id if meta else identifier, origin, body, meta, is_file(name)))
         name = tables.get("extends", "")
         if not isinstance(name, str):
             raise RequestError(f"{origin}: extends must be the name of a version or a file")
@@ -243,11 +256,6 @@ def _locate(name: str, where: Path) -> tuple[str, Path]:
         if candidate.is_file():
             return candidate.stem, candidate.resolve()
     raise RequestError(f"recipe file {name} does not exist")
-
-
-def _origin(path: Path) -> str:
-    """A short, stable name of a recipe file: ``package/recipe.toml``, or the file's own path."""
-    return f"{path.parent.name}/{path.name}" if path.name == "recipe.toml" else str(path)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

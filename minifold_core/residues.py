@@ -61,8 +61,8 @@ def encode(sequence: str) -> list[int]:
             tokens.append(UNK)
         else:
             raise RequestError(
-                f"sequence: {letter!r} at position {position} is no one-letter residue code; "
-                f"use {AMINO_ACIDS} or X"
+                f"{letter!r} at position {position} is no one-letter residue code; "
+                f"use {AMINO_ACIDS}, or X for any other residue"
             )
     return tokens
 

@@ -79,8 +79,8 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 def test_show_tells_where_every_value_comes_from(minifold: Minifold) -> None:
     values = json.loads(minifold("show", "v13", "--resolved", "--json").stdout)["values"]
-    assert values["training.learning_rate"] == {"value": 2e-5, "origin": "minifold_v12/recipe.toml"}
-    assert values["losses.clash.weight"]["origin"] == "minifold_v13/recipe.toml"
+    assert values["training.learning_rate"] == {"value": 2e-5, "origin": "v12/recipe.toml"}
+    assert values["losses.clash.weight"]["origin"] == "v13/recipe.toml"
     text = minifold("show", "v13").stdout
     assert "v12 → v12b → v13" in text
     assert "35,385,717 parameters" in text

@@ -48,11 +48,11 @@ def test_a_plain_value_replaces_a_table_and_the_other_way_round() -> None:
 def test_every_value_has_an_origin() -> None:
     values = load_recipe("v13", "nano", values={"training.epochs": 3}).values()
     assert values["training.epochs"] == (3, "--set")
-    assert values["losses.clash.weight"] == (0.0, "minifold_v13/recipe.toml")
-    assert values["losses.fape.weight"] == (1.0, "minifold_v12/recipe.toml")
+    assert values["losses.clash.weight"] == (0.0, "v13/recipe.toml")
+    assert values["losses.fape.weight"] == (1.0, "v12/recipe.toml")
     assert values["denoiser.d_model"] == (128, "nano preset of denoiser 'ipa'")
     assert values["training.weight_decay"] == (0.01, "default of training")
-    assert values["denoiser.snr_low"][1] == "minifold_v12/recipe.toml"
+    assert values["denoiser.snr_low"][1] == "v12/recipe.toml"
     assert values["encoder.heads"][1] == "default of encoder 'contact'"
 
 
@@ -114,6 +114,16 @@ def test_what_a_run_resolved_is_believed_of_its_own_file_alone(tmp_path: Path) -
         load_recipe("v13", values={"resolved.id": "v12"})
 
 
+def test_a_users_own_file_holds_at_every_size(tmp_path: Path) -> None:
+    text = 'extends = "v13"\n[pair_stack]\nblocks = 3\n[denoiser]\nlayers = 5\n'
+    path = write(tmp_path / "mine.toml", text + "[sizes.nano.denoiser]\nlayers = 2\n")
+    values = load_recipe(path, "nano").values()
+    assert values["pair_stack.blocks"] == (3, str(path))
+    assert values["denoiser.layers"] == (2, str(path))
+    assert values["pair_stack.d_pair"][0] == 32
+    assert load_recipe(path).values()["denoiser.layers"][0] == 5
+
+
 def test_other_sizes_of_a_users_file_are_checked_too(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.toml", 'extends = "v13"\n[sizes.nano.denoser]\nlayers = 1\n')
     with pytest.raises(RequestError, match="unknown key 'denoser'; did you mean 'denoiser'"):
@@ -130,7 +140,7 @@ def test_ramps_count_epochs_from_one() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('extends = "v31"', "unknown version 'v31'; did you mean 'v13'?"),
+        ('extends = "v31"', "mine.toml: unknown version 'v31'; did you mean 'v13'?"),
         (
             'extends = "v13"\n[denoizer]\nlayers = 2',
             "unknown key 'denoizer'; did you mean 'denoiser'?",

@@ -78,3 +78,4 @@ def evaluate(
         emit_json(result)
     else:
         show(judgement.report.to_table())
+        print(judgement.report.verdict)

@@ -23,6 +23,7 @@ def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    made.columns[0].no_wrap = True  # names stay whole, to be copied and searched for
     return made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.errors import RequestError
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
     import torch
 
     if name not in DEVICES:
-        raise RequestError(f"--device {name}: {did_you_mean(name, DEVICES)}")
+        raise RequestError(f"--device {name}: choose {', '.join(DEVICES)}")
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -55,7 +55,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         RequestError: the name is unknown.
     """
     if name not in PRECISIONS:
-        raise RequestError(f"--precision {name}: {did_you_mean(name, PRECISIONS)}")
+        raise RequestError(f"--precision {name}: choose {', '.join(PRECISIONS)}")
     if name == "auto":
         return "bf16" if device.type == "cuda" else "fp32"
     return name

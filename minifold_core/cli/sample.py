@@ -182,7 +182,8 @@ def _read_fasta(path: Path) -> list[tuple[str, str]]:
     try:
         records = list(FastaFile.read_iter(str(path)))
     except (OSError, InvalidFileError, UnicodeDecodeError, ValueError) as error:
-        raise RequestError(f"FASTA {path} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise RequestError(f"FASTA {path} cannot be read: {why}") from None
     if not records:
         raise RequestError(f"FASTA {path} holds no sequence")
     named = [

@@ -65,11 +65,13 @@ def train(
 
     from minifold_core.assembly import assemble
     from minifold_core.data.dataset import open_dataset
-    from minifold_core.training.run import Run, default_directory
+    from minifold_core.training.run import Run, default_directory, refuse_if_taken
     from minifold_core.training.trainer import Options, Trainer
     from minifold_core.weights.header import RANDOM, TRAINED
     from minifold_core.weights.io import load_slot
 
+    directory = run_dir or default_directory(recipe)
+    refuse_if_taken(directory)
     chosen = choose_device(device)
     used = choose_precision(precision, chosen)
     dataset = open_dataset(data)
@@ -100,6 +102,10 @@ def train(
         f"{sum(c[1] for c in counts):,} trainable · {len(train_set)} training and "
         f"{dataset.splits['validation']} validation chains · {chosen}, {used}"
     )
+    if chosen.type == "cpu" and size == "full":
+        note(
+            "warning: the full size takes many seconds a step on a CPU; --size nano is made for one"
+        )
     if trainer.total_steps < trainer.steps_asked:
         note(
             f"warning: the recipe ends after {recipe.training.epochs} epochs; "
@@ -109,7 +115,7 @@ def train(
         note("dry run: everything fits; nothing was trained or written")
         return
     environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
-    run = Run.create(run_dir or default_directory(recipe), recipe, environment)
+    run = Run.create(directory, recipe, environment)
     with progress("training", trainer.total_steps) as advance:
         trainer.on_step = advance
         trainer.fit(run)

@@ -66,7 +66,7 @@ def read_structure(path: Path) -> list[Chain]:
             atoms = _read_pdb(file) if kind == "pdb" else _read_pdbx(file, kind)
             return chains_of(atoms, stem_of(path), path.name)
     except Exception as error:  # a foreign parser on any bytes: whatever it raises is a bad file
-        cause = str(error).strip().partition("\n")[0] or type(error).__name__
+        cause = str(error).strip().partition("\n")[0] or "cut off or empty"
         raise RequestError(f"{path}: broken or no {kind.upper()} file ({cause})") from error
 
 

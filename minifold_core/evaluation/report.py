@@ -82,9 +82,10 @@ class Report:
 
     def to_table(self) -> Table:
         """For people."""
+        from rich import box
         from rich.table import Table
 
-        table = Table("", "chains", *LABELS.values(), caption=str(self.verdict))
+        table = Table("", "chains", *LABELS.values(), box=box.SIMPLE_HEAD, pad_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
         for row in self.rows:

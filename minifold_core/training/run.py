@@ -46,11 +46,8 @@ class Run:
             MinifoldError: it cannot be written.
         """
         directory = Path(directory)
+        refuse_if_taken(directory)
         try:
-            if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-                raise ProtectedError(
-                    f"run directory {directory} exists and is not empty; choose another --run-dir"
-                )
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MinifoldError(
@@ -76,6 +73,18 @@ class Run:
         """Append a line to ``steps.jsonl``."""
         with (self.directory / "steps.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+
+def refuse_if_taken(directory: Path) -> None:
+    """Protect what is in a directory.
+
+    Raises:
+        ProtectedError: it exists and is not an empty directory.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ProtectedError(
+            f"run directory {directory} exists and is not empty; choose another --run-dir"
+        )
 
 
 def default_directory(recipe: Recipe) -> Path:
