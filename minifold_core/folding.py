@@ -40,11 +40,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Fold:
-    """One sample: [L, 3] Cα in ångström, the ``copy``-th of its target (from 1)."""
+    """One sample: [L, 3] Cα in ångström, the ``copy``-th of its target (from 1).
+
+    Attributes:
+        backbone: [L, 4, 3] N, Cα, C, O in ångström, of a model that places them.
+    """
 
     target: Target
     copy: int
     coords: Tensor
+    backbone: Tensor | None = None
 
 
 def fold(
@@ -89,10 +94,13 @@ def fold(
             copies=len(copies),
             on_step=lambda done, total: on_step(1),
         )
-        coords = samples.coords.cpu().unflatten(0, (len(group), len(copies)))
-        for target, traces in zip(group, coords, strict=True):
-            for copy, trace in zip(copies, traces, strict=True):
-                yield Fold(target, copy, trace[: len(target.sequence)].clone())
+        traces = samples.coords.cpu()
+        whole = None if samples.backbone is None else samples.backbone.cpu()
+        named = [(target, copy) for target in group for copy in copies]
+        for row, (target, copy) in enumerate(named):
+            length = len(target.sequence)
+            backbone = None if whole is None else whole[row, :length].clone()
+            yield Fold(target, copy, traces[row, :length].clone(), backbone)
 
 
 def steps_of(targets: Sequence[Target], settings: SamplingConfig, count: int = 1) -> int:

@@ -67,7 +67,7 @@ class FoldModel(nn.Module):
         mask: Tensor,
         coords_prev: Tensor | None = None,
     ) -> Features:
-        """Predict the structure without noise.
+        """Predict the structure without noise; the heads behind the denoiser do not run.
 
         Args:
             trunk: what :meth:`trunk` returned for the same B proteins.
@@ -78,12 +78,27 @@ class FoldModel(nn.Module):
             coords_prev: [B, L, 3] an earlier prediction, for self-conditioning.
 
         Returns:
-            What the denoiser and the heads behind it give; at least ``coords`` [B, L, 3].
+            What the denoiser gives; at least ``coords`` [B, L, 3].
         """
         features = trunk | {"mask": mask, "coords_t": coords_t, "t": t, "snr": snr}
         if coords_prev is not None:
             features["coords_prev"] = coords_prev
-        done = self._run((s for s in self.wiring.steps if s.per_state), features)
+        return self._new((s for s in self.wiring.steps if s.slot.path == "denoiser"), features)
+
+    def read_out(self, trunk: Features, prediction: Features, mask: Tensor) -> Features:
+        """What the heads behind the denoiser make of its ``prediction``; empty without such heads.
+
+        Args:
+            trunk: what :meth:`trunk` returned for the same B proteins.
+            prediction: ``coords`` [B, L, 3] and what else :meth:`denoise` gave.
+            mask: [B, L] residues that have a coordinate.
+        """
+        heads = (s for s in self.wiring.steps if s.per_state and s.slot.path != "denoiser")
+        return self._new(heads, trunk | prediction | {"mask": mask})
+
+    def _new(self, steps: Iterable[Step], features: Features) -> Features:
+        """Run ``steps`` and return what they add to ``features``."""
+        done = self._run(steps, features)
         return {name: value for name, value in done.items() if name not in features}
 
     def _run(self, steps: Iterable[Step], features: Features) -> Features:

@@ -10,7 +10,7 @@ Names in use::
     single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
     aux_pair [B,L,L,p]                                       given by a pair stack in aux_pair_stack
     coords [B,L,3]  rotations [B,L,3,3]                      denoisers
-    log_rg [B]  distance_logits [B,L,L,k]  distance_edges [B,k]   heads
+    backbone [B,L,4,3]  log_rg [B]  distance_logits [B,L,L,k]  distance_edges [B,k]   heads
     truth.ca  truth.rotations  truth.backbone                what losses compare with
 """
 

@@ -44,11 +44,11 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
     done = minifold("list-models", "--json")
     rows = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["id"] for row in rows] == ["v12", "v12b", "v13"]
+    assert [row["id"] for row in rows] == ["v12", "v12b", "v13", "v14"]
     keys = "id summary status parents components parameters trainable_parameters weights published"
     for row in rows:
         assert {*keys.split(), "plugin", "distribution"} <= set(row)
-    v13 = rows[-1]
+    (v13,) = (row for row in rows if row["id"] == "v13")
     assert v13["parents"] == ["v12b"]
     assert v13["components"]["pair_stack"] == "triangle"
     assert (v13["published"]["epoch"], v13["published"]["val_total"]) == (4, 2.373)
@@ -131,6 +131,20 @@ def test_samples_are_read_back_by_biotite_and_gemmi(
     again = minifold("sample", run, *options)
     assert again.returncode == 3
     assert "exists" in again.stderr
+
+
+def test_v14_writes_whole_backbones(minifold: Minifold, tmp_path: Path) -> None:
+    small = ["--size", "nano", "--max-steps", 1, "--run-dir", tmp_path / "run"]
+    assert minifold("train", "v14", *small).returncode == 0
+    options = ["--sequence", "ACDEFGHIKL", "--steps", 3, "--guidance", 2, "--out", tmp_path / "out"]
+    assert minifold("sample", tmp_path / "run", *options).returncode == 0
+    residues = gemmi.read_structure(str(tmp_path / "out" / "sequence.pdb"))[0][0]
+    assert [[atom.name for atom in residue] for residue in residues] == [
+        *[["N", "CA", "C", "O"]] * 9,
+        ["N", "CA", "C", "O", "OXT"],
+    ]
+    lengths = [residue["N"][0].pos.dist(residue["CA"][0].pos) for residue in residues]
+    assert lengths == pytest.approx([1.458] * 10, abs=0.1)
 
 
 def test_seeds_repeat_and_counts_differ(minifold: Minifold, run: Path, tmp_path: Path) -> None:
@@ -216,7 +230,7 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
     nano = ["--size", "nano", "--run-dir", tmp_path / "never"]
     out = ["--out", tmp_path / "never"]
     return [
-        (["train", "v31", *nano], 2, "unknown version 'v31'; did you mean 'v13'?"),
+        (["train", "v133", *nano], 2, "unknown version 'v133'; did you mean 'v13'?"),
         (["show", "v133"], 2, "did you mean 'v13'?"),
         (["train", "v13", "--size", "nanno"], 2, "did you mean 'nano'?"),
         (

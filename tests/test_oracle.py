@@ -23,6 +23,9 @@ class Oracle:
     def denoise(self, trunk: Features, coords_t: Tensor, *rest: object) -> Features:
         return {"coords": trunk["truth"]}
 
+    def read_out(self, *features: object) -> Features:
+        return {}
+
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_ddim_returns_the_native_structures(eta: float, demo_batch: ProteinBatch) -> None:

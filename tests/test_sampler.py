@@ -38,6 +38,10 @@ class Model:
             "pair": shown[:, :, None] * shown[:, None, :],
         }
 
+    def read_out(self, trunk, prediction, mask):
+        self.read = (trunk, prediction, mask)
+        return {"backbone": prediction["coords"][:, :, None].expand(-1, -1, 4, -1)}
+
     def denoise(self, trunk, coords_t, t, snr, mask, coords_prev):
         self.calls.append({"t": t, "snr": snr, "coords_t": coords_t, "prev": coords_prev})
         assert len(trunk["pair"]) == len(coords_t) == len(t) == len(snr) == len(mask)
@@ -71,6 +75,9 @@ class PoseOracle:
 
     def trunk(self, batch):
         return {"x0": self.x0}
+
+    def read_out(self, trunk, prediction, mask):
+        return {}
 
     def denoise(self, trunk, coords_t, t, snr, mask, coords_prev):
         return {"coords": superposed(trunk["x0"], coords_t)}
@@ -134,6 +141,19 @@ def test_both_branches_see_the_same_state_at_the_same_time():
             assert torch.equal(conditional, null)
         assert (call["t"] == t).all()
         assert torch.equal(call["snr"], PROCESS.snr(call["t"]))
+
+
+def test_heads_read_the_finished_structure_once_in_the_conditional_branch():
+    model = Model(native(), native(6))
+    result = sample(
+        model, PROCESS, BATCH, steps=3, guidance=2.0, generators=[generator()] * len(BATCH)
+    )
+    trunk, prediction, mask = model.read
+    assert torch.equal(10 * prediction["coords"], result.coords)
+    assert torch.equal(prediction["rotations"], result.rotations)
+    assert torch.equal(mask, BATCH.mask)
+    assert torch.equal(trunk["single"], model.trunk(BATCH)["single"])
+    assert torch.equal(result.backbone[:, :, 3], result.coords)
 
 
 def test_self_conditioning_hands_on_the_guided_prediction():

@@ -14,6 +14,8 @@ from minifold_core.console import note, progress
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from minifold_core.folding import Fold, Target
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
@@ -56,7 +58,7 @@ def sample(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Sample structures from trained weights: Cα traces in PDB, mmCIF or BinaryCIF."""
+    """Sample structures from trained weights: Cα traces, or backbones from v14 on."""
     if file_format not in FORMATS:
         raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
     sources: dict[str, object] = {
@@ -114,6 +116,7 @@ def save_fold(done: Fold, path: Path) -> None:
     Raises:
         MinifoldError: it cannot be written, or the model gave something that is no structure.
     """
+    from minifold_core.residues import BACKBONE_ATOMS
     from minifold_core.structures import write_structure
 
     try:
@@ -121,7 +124,13 @@ def save_fold(done: Fold, path: Path) -> None:
     except OSError as error:
         raise MinifoldError(f"{path.parent} cannot be made: {error.strerror}") from None
     target = done.target
-    write_structure(path, done.coords, target.sequence, target.residue_index, name=path.stem)
+    coords: Tensor = done.coords
+    atoms: tuple[str, ...] = ("CA",)
+    if done.backbone is not None:
+        coords, atoms = done.backbone, BACKBONE_ATOMS
+    write_structure(
+        path, coords, target.sequence, target.residue_index, atoms=atoms, name=path.stem
+    )
 
 
 def warn_of_random_encoder(header: Header) -> None:

@@ -38,6 +38,10 @@ class FoldingModel(Protocol):
         """``coords`` [B, L, 3] without noise, perhaps ``rotations``, in model units."""
         ...
 
+    def read_out(self, trunk: Features, prediction: Features, mask: Tensor) -> Features:
+        """What heads make of a prediction, such as ``backbone`` [B, L, 4, 3]; may be empty."""
+        ...
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -47,11 +51,13 @@ class Samples:
         coords: [B * copies, L, 3] Cα in ångström, centred, 0 off mask.
         mask: [B * copies, L] True where there is a residue.
         rotations: [B * copies, L, 3, 3] frames of the last step, if the model predicts any.
+        backbone: [B * copies, L, 4, 3] N, Cα, C, O in ångström, if the model has a head for them.
     """
 
     coords: Tensor
     mask: Tensor
     rotations: Tensor | None
+    backbone: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -121,7 +127,13 @@ def sample(
             previous = x0
         if on_step is not None:
             on_step(done, steps)
-    return Samples(x_t * MODEL_UNIT, mask, rotations)
+    # Heads read the finished structure once, with the first branch's trunk and frames.
+    first = {name: value[: len(mask)] for name, value in trunk.items()}
+    finished = {"coords": x_t} | ({} if rotations is None else {"rotations": rotations})
+    backbone = model.read_out(first, finished, mask).get("backbone")
+    if backbone is not None:
+        backbone = backbone * MODEL_UNIT
+    return Samples(x_t * MODEL_UNIT, mask, rotations, backbone)
 
 
 def _conditions(batch: ProteinBatch, guidance: float) -> list[ProteinBatch]:

@@ -70,7 +70,8 @@ class Objective:
         if self_condition:
             with torch.no_grad():
                 previous = model.denoise(trunk, coords_t, t, snr, mask)["coords"]
-        return trunk | model.denoise(trunk, coords_t, t, snr, mask, previous)
+        prediction = model.denoise(trunk, coords_t, t, snr, mask, previous)
+        return trunk | prediction | model.read_out(trunk, prediction, mask)
 
     def terms(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every active term, [B] each and unweighted, from predicted features."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32
 from minifold_core.interfaces import Denoiser, Features
 from minifold_ipa.block import IPABlock
@@ -92,10 +93,3 @@ class IPADenoiser(Denoiser):
         weight = self.pair_bias.weight / math.sqrt(3)
         biases = weight @ pair.flatten(0, 2).T
         return biases.view(self.config.layers, self.config.heads, *pair.shape[:3])
-
-
-def sinusoids(t: Tensor, width: int) -> Tensor:
-    """[B, width] sines and cosines of times [B], periods from 2π to 10⁴·2π (Vaswani 2017, 3.5)."""
-    exponents = torch.arange(width // 2, device=t.device) / (width // 2)
-    angles = t[:, None] * 10_000.0**-exponents
-    return torch.cat([angles.sin(), angles.cos()], -1)

@@ -1,0 +1,144 @@
+"""Time and memory of one full-size EGNN layer, beside the plain form, and of a full-size step.
+
+Run ``OMP_NUM_THREADS=1 python benchmarks/egnn.py``: on a busy machine several threads wait for each
+other. Runs are interleaved, so that a busy machine slows all of them alike. With ``pip install
+egnn-pytorch`` that package's layer is measured too, with messages as wide as ours; the hidden
+layer of its message network is twice as wide as everything that a message reads.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.util import find_spec
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+from minifold_core.cli.platform import choose_device
+from minifold_egnn.config import EGNNDenoiserConfig
+from minifold_egnn.denoiser import EGNNDenoiser
+from minifold_egnn.layer import EGNNLayer, mean_weights
+
+BATCH, LENGTH, SINGLE, PAIR = 4, 125, 128, 128
+CONFIG = EGNNDenoiserConfig()
+ROUNDS = 5
+
+
+class PlainLayer(EGNNLayer):
+    """The message network as it is written: all that a message reads, joined for every pair."""
+
+    def _first(self, features: Tensor, pair: Tensor, distances: Tensor) -> Tensor:
+        wide = (*pair.shape[:3], features.shape[-1])
+        receiver = features[:, :, None].expand(wide)
+        sender = features[:, None].expand(wide)
+        joined = torch.cat([receiver, sender, pair, distances], -1)
+        of_residues = self.from_residues.weight.chunk(2)
+        weight = torch.cat([*of_residues, self.from_pair.weight, self.from_distances.weight], 1)
+        return F.linear(joined, weight, self.from_pair.bias)
+
+
+def inputs() -> tuple[Tensor, ...]:
+    return (
+        torch.randn(BATCH, LENGTH, CONFIG.d_model, requires_grad=True),
+        torch.randn(BATCH, LENGTH, 3, requires_grad=True),
+        torch.randn(BATCH, CONFIG.d_time),
+        torch.randn(BATCH, LENGTH, LENGTH, PAIR, requires_grad=True),
+        torch.rand(BATCH, LENGTH, LENGTH, 2),
+        mean_weights(torch.ones(BATCH, LENGTH, dtype=torch.bool), torch.float32),
+    )
+
+
+def lucidrains() -> Callable[[], Tensor]:
+    from egnn_pytorch import EGNN
+
+    features, coords, _, pair, known, _ = inputs()
+    edges = torch.cat([pair, known], -1)
+    layer = EGNN(dim=CONFIG.d_model, edge_dim=PAIR + 2, m_dim=CONFIG.d_edge, norm_coors=True)
+    return lambda: torch.cat([x.flatten() for x in layer(features, coords, edges)])
+
+
+def saved_megabytes(forward: Callable[[], Tensor]) -> float:
+    """What autograd keeps between forward and backward, parameters and inputs included."""
+    kept: dict[int, int] = {}
+
+    def keep(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        out = forward()
+    return sum(kept.values()) / 1e6 if out.requires_grad else 0.0
+
+
+def layers() -> Table:
+    """Forward and backward of one layer in its forms."""
+    fast, plain = (form(CONFIG, PAIR, last=False) for form in (EGNNLayer, PlainLayer))
+    plain.load_state_dict(fast.state_dict())
+    arguments = inputs()
+
+    def of(layer: EGNNLayer) -> Callable[[], Tensor]:
+        return lambda: torch.cat([x.float().flatten() for x in layer(*arguments)])
+
+    forwards = {"minifold": of(fast), "plain form": of(plain)}
+    if find_spec("egnn_pytorch"):
+        forwards["egnn-pytorch"] = lucidrains()
+    threads = torch.get_num_threads()
+    table = Table(title=f"EGNN layer, batch {BATCH}, L={LENGTH}, {threads} threads")
+    for heading in ("precision", "form", "forward + backward [ms]", "speed-up", "kept [MB]"):
+        table.add_column(heading)
+    for precision in ("fp32", "bf16"):
+        times: dict[str, list[float]] = {name: [] for name in forwards}
+        kept = {}
+        for round_ in range(ROUNDS + 1):
+            for name, forward in forwards.items():
+                context = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else None
+                with context or nullcontext():
+                    if round_ == 0:
+                        kept[name] = saved_megabytes(forward)
+                    start = time.perf_counter()
+                    forward().sum().backward()
+                    if round_ > 0:
+                        times[name].append(time.perf_counter() - start)
+        medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
+        for name, median in medians.items():
+            speed_up = f"{medians['plain form'] / median:.2f}"
+            table.add_row(precision, name, f"{median:.0f}", speed_up, f"{kept[name]:.0f}")
+    return table
+
+
+def step(length: int, checkpointing: bool) -> float:
+    """Seconds of forward and backward of the whole denoiser for one chain, the second time."""
+    denoiser = EGNNDenoiser(CONFIG, {"single": SINGLE, "pair": PAIR}).train()
+    denoiser.checkpointing = checkpointing
+    single, pair = torch.randn(1, length, SINGLE), torch.randn(1, length, length, PAIR)
+    mask, coords = torch.ones(1, length, dtype=torch.bool), torch.randn(1, length, 3)
+    for _ in range(2):
+        start = time.perf_counter()
+        out = denoiser(
+            single=single, pair=pair, mask=mask, coords_t=coords, t=torch.tensor([500]),
+            coords_prev=None,
+        )  # fmt: skip
+        out["coords"].pow(2).sum().backward()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    choose_device("cpu")  # with the settings of the command line
+    torch.manual_seed(0)
+    for checkpointing in (True, False):
+        seconds = step(64, checkpointing)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        how = "checkpointed" if checkpointing else "plain"
+        print(f"denoiser, batch 1, L=64, {how}: {seconds:.2f} s, peak resident {peak:.2f} GiB")
+    Console().print(layers())
+
+
+if __name__ == "__main__":
+    main()

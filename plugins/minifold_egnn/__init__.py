@@ -1,0 +1,1 @@
+"""The E(n)-equivariant graph network denoiser."""

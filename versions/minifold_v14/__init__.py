@@ -1,0 +1,1 @@
+"""Version v14: data only, see ``recipe.toml``."""
