@@ -9,10 +9,8 @@ layer of its message network is twice as wide as everything that a message reads
 from __future__ import annotations
 
 import resource
-import statistics
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from importlib.util import find_spec
 
 import torch
@@ -25,6 +23,7 @@ from minifold_core.cli.platform import choose_device
 from minifold_egnn.config import EGNNDenoiserConfig
 from minifold_egnn.denoiser import EGNNDenoiser
 from minifold_egnn.layer import EGNNLayer, mean_weights
+from rounds import PLAIN, compare
 
 BATCH, LENGTH, SINGLE, PAIR = 4, 125, 128, 128
 CONFIG = EGNNDenoiserConfig()
@@ -64,19 +63,6 @@ def lucidrains() -> Callable[[], Tensor]:
     return lambda: torch.cat([x.flatten() for x in layer(features, coords, edges)])
 
 
-def saved_megabytes(forward: Callable[[], Tensor]) -> float:
-    """What autograd keeps between forward and backward, parameters and inputs included."""
-    kept: dict[int, int] = {}
-
-    def keep(x: Tensor) -> Tensor:
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        out = forward()
-    return sum(kept.values()) / 1e6 if out.requires_grad else 0.0
-
-
 def layers() -> Table:
     """Forward and backward of one layer in its forms."""
     fast, plain = (form(CONFIG, PAIR, last=False) for form in (EGNNLayer, PlainLayer))
@@ -86,31 +72,10 @@ def layers() -> Table:
     def of(layer: EGNNLayer) -> Callable[[], Tensor]:
         return lambda: torch.cat([x.float().flatten() for x in layer(*arguments)])
 
-    forwards = {"minifold": of(fast), "plain form": of(plain)}
+    forwards = {"minifold": of(fast), PLAIN: of(plain)}
     if find_spec("egnn_pytorch"):
         forwards["egnn-pytorch"] = lucidrains()
-    threads = torch.get_num_threads()
-    table = Table(title=f"EGNN layer, batch {BATCH}, L={LENGTH}, {threads} threads")
-    for heading in ("precision", "form", "forward + backward [ms]", "speed-up", "kept [MB]"):
-        table.add_column(heading)
-    for precision in ("fp32", "bf16"):
-        times: dict[str, list[float]] = {name: [] for name in forwards}
-        kept = {}
-        for round_ in range(ROUNDS + 1):
-            for name, forward in forwards.items():
-                context = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else None
-                with context or nullcontext():
-                    if round_ == 0:
-                        kept[name] = saved_megabytes(forward)
-                    start = time.perf_counter()
-                    forward().sum().backward()
-                    if round_ > 0:
-                        times[name].append(time.perf_counter() - start)
-        medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
-        for name, median in medians.items():
-            speed_up = f"{medians['plain form'] / median:.2f}"
-            table.add_row(precision, name, f"{median:.0f}", speed_up, f"{kept[name]:.0f}")
-    return table
+    return compare(f"EGNN layer, batch {BATCH}, L={LENGTH}", forwards, ROUNDS)
 
 
 def step(length: int, checkpointing: bool) -> float:

@@ -8,15 +8,11 @@ invariant-point-attention`` that package is measured too.
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from importlib.util import find_spec
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +20,7 @@ from minifold_core.cli.platform import choose_device
 from minifold_core.geometry.frames import safe_norm
 from minifold_ipa.attention import InvariantPointAttention
 from minifold_ipa.rigid import Frames
+from rounds import PLAIN, compare
 
 BATCH, LENGTH, WIDTH, PAIR, HEADS, HEAD_DIM, POINTS = 4, 125, 512, 128, 8, 64, 8
 ROUNDS = 9
@@ -87,19 +84,6 @@ def lucidrains() -> Callable[[], Tensor]:
     )
 
 
-def saved_megabytes(forward: Callable[[], Tensor]) -> float:
-    """What autograd keeps between forward and backward, parameters and inputs included."""
-    kept: dict[int, int] = {}
-
-    def keep(x: Tensor) -> Tensor:
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        out = forward()
-    return sum(kept.values()) / 1e6 if out.requires_grad else 0.0
-
-
 def main() -> None:
     choose_device("cpu")  # with the settings of the command line
     torch.manual_seed(0)
@@ -109,32 +93,12 @@ def main() -> None:
     arguments = inputs()
     forwards: dict[str, Callable[[], Tensor]] = {
         "minifold": lambda: fast(*arguments),
-        "plain form": lambda: plain(*arguments),
+        PLAIN: lambda: plain(*arguments),
     }
     if find_spec("invariant_point_attention"):
         forwards["invariant-point-attention"] = lucidrains()
 
-    table = Table(title=f"IPA layer, batch {BATCH}, L={LENGTH}, {torch.get_num_threads()} threads")
-    for heading in ("precision", "form", "forward + backward [ms]", "speed-up", "kept [MB]"):
-        table.add_column(heading)
-    for precision in ("fp32", "bf16"):
-        times: dict[str, list[float]] = {name: [] for name in forwards}
-        kept = {}
-        for round_ in range(ROUNDS + 1):
-            for name, forward in forwards.items():
-                context = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else None
-                with context or nullcontext():
-                    if round_ == 0:
-                        kept[name] = saved_megabytes(forward)
-                    start = time.perf_counter()
-                    forward().sum().backward()
-                    if round_ > 0:
-                        times[name].append(time.perf_counter() - start)
-        medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
-        for name, median in medians.items():
-            speed_up = f"{medians['plain form'] / median:.2f}"
-            table.add_row(precision, name, f"{median:.1f}", speed_up, f"{kept[name]:.0f}")
-    Console().print(table)
+    Console().print(compare(f"IPA layer, batch {BATCH}, L={LENGTH}", forwards, ROUNDS))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ What the command line does is here for Python too. Names load when they are firs
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from minifold_core.lazy import exports
 
 if TYPE_CHECKING:
     from minifold_core.assembly import assemble
@@ -57,11 +58,7 @@ _HOMES = {
     "write_structure": "structures",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'minifold_core' has no attribute '{name}'")
-    return getattr(import_module(f"minifold_core.{_HOMES[name]}"), name)
+__getattr__ = exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from minifold_core.batch import Truth
 from minifold_core.components import ComponentConfig
@@ -36,6 +37,12 @@ class Component(nn.Module, ABC):
     def __init__(self, config: ComponentConfig, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.checkpointing = False
+
+    def run_block(self, block: nn.Module, *arguments: Any) -> Any:
+        """Call ``block``; with ``checkpointing``, the backward pass recomputes its activations."""
+        if self.checkpointing and self.training and torch.is_grad_enabled():
+            return checkpoint(block, *arguments, use_reentrant=False)
+        return block(*arguments)
 
     @abstractmethod
     def forward(self, *args: Any, **ports: Any) -> Features:

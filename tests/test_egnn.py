@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from pydantic import ValidationError
@@ -12,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from component_checks import perturb
 from minifold_egnn.config import EGNNDenoiserConfig
 from minifold_egnn.denoiser import EGNNDenoiser
 from minifold_egnn.layer import EGNNLayer, mean_weights, radial
@@ -21,19 +20,9 @@ WIDTHS = {"single": 12, "pair": 6}
 SMALL = EGNNDenoiserConfig(layers=3, d_model=16, d_edge=10, d_ffn=24, d_time=8)
 
 
-def perturbed(module: torch.nn.Module, seed: int = 0) -> Any:
-    """The module with noise on every weight, so that nothing initialised to zero hides a fault."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in module.parameters():
-            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-            weight += (0.2 * noise).to(weight.dtype)
-    return module
-
-
 def small(dtype: torch.dtype = torch.float64) -> EGNNDenoiser:
     torch.manual_seed(0)
-    return perturbed(EGNNDenoiser(SMALL, WIDTHS).to(dtype))
+    return perturb(EGNNDenoiser(SMALL, WIDTHS).to(dtype))
 
 
 def ports(lengths: list[int], dtype: torch.dtype = torch.float64, previous: bool = True) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.testing import assert_close
 
+from component_checks import perturb
 from minifold_core.geometry.frames import ca_rotations
 from minifold_ipa.attention import InvariantPointAttention
 from minifold_ipa.config import IPADenoiserConfig
@@ -25,19 +25,9 @@ SMALL = IPADenoiserConfig(
 )  # fmt: skip
 
 
-def perturbed(module: torch.nn.Module, seed: int = 0) -> Any:
-    """The module with noise on every weight, so that nothing initialised to zero hides a fault."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in module.parameters():
-            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-            weight += (0.2 * noise).to(weight.dtype)
-    return module
-
-
 def small(dtype: torch.dtype = torch.float64) -> IPADenoiser:
     torch.manual_seed(0)
-    return perturbed(IPADenoiser(SMALL, WIDTHS).to(dtype))
+    return perturb(IPADenoiser(SMALL, WIDTHS).to(dtype))
 
 
 def ports(lengths: list[int], dtype: torch.dtype = torch.float64, snr: float = 5.0) -> dict:
@@ -119,7 +109,7 @@ def by_the_formula(
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 2e-4)])
 def test_attention_equals_the_formula(dtype: torch.dtype, atol: float) -> None:
     torch.manual_seed(0)
-    ipa = perturbed(InvariantPointAttention(16, 6, 2, 8, 3, 2).double())
+    ipa = perturb(InvariantPointAttention(16, 6, 2, 8, 3, 2).double())
     single, pair = (torch.randn(1, 9, 16).double(), torch.randn(1, 9, 9, 6).double())
     bias = torch.randn(2, 9, 9).double()
     translations = 3 * torch.randn(1, 9, 3).double()

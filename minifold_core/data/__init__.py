@@ -6,8 +6,9 @@ only reads structures never imports torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from minifold_core.lazy import exports
 
 if TYPE_CHECKING:
     from minifold_core.data.batching import collate
@@ -41,8 +42,4 @@ _HOMES = {
     "read_structure": "structures",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = exports(__name__, _HOMES)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32
@@ -75,10 +74,7 @@ class EGNNDenoiser(Denoiser):
         pair = self.pair_norm(pair).to(features.dtype)
         for layer in self.layers:
             arguments = (features, coords, time, pair, known, weights)
-            if self.checkpointing and self.training and torch.is_grad_enabled():
-                features, coords = checkpoint(layer, *arguments, use_reentrant=False)
-            else:
-                features, coords = layer(*arguments)
+            features, coords = self.run_block(layer, *arguments)
         return {"coords": coords.masked_fill(~there, 0)}
 
     def _radial(self, coords: Tensor) -> Tensor:

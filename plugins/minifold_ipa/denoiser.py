@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32
@@ -77,10 +76,7 @@ class IPADenoiser(Denoiser):
         features = self.single(single)
         for block, bias in zip(self.blocks, at_least_fp32(biases), strict=True):
             arguments = (features, frames, time, pair, bias, key_bias)
-            if self.checkpointing and self.training and torch.is_grad_enabled():
-                features, frames = checkpoint(block, *arguments, use_reentrant=False)
-            else:
-                features, frames = block(*arguments)
+            features, frames = self.run_block(block, *arguments)
 
         identity = torch.eye(3, dtype=coords_t.dtype, device=coords_t.device)
         return {

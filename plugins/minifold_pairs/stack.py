@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from minifold_core.interfaces import Features, PairStack
 from minifold_pairs.config import PairStackConfig
@@ -71,10 +70,6 @@ class BlockPairStack(PairStack):
         pair = self.outer(single, mask)
         pair += self.positions(residue_index)
         pair += self.contact(contacts[..., None])
-        recompute = self.checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks:
-            if recompute:
-                pair = checkpoint(block, pair, mask, pair_mask, use_reentrant=False)
-            else:
-                pair = block(pair, mask, pair_mask)
+            pair = self.run_block(block, pair, mask, pair_mask)
         return {"pair": self.norm(pair) * pair_mask[..., None]}
