@@ -22,7 +22,7 @@ SMALL = EGNNDenoiserConfig(layers=3, d_model=16, d_edge=10, d_ffn=24, d_time=8)
 
 def small(dtype: torch.dtype = torch.float64) -> EGNNDenoiser:
     torch.manual_seed(0)
-    return perturb(EGNNDenoiser(SMALL, WIDTHS).to(dtype))
+    return perturb(EGNNDenoiser(SMALL, WIDTHS).to(dtype), scale=0.8)
 
 
 def ports(lengths: list[int], dtype: torch.dtype = torch.float64, previous: bool = True) -> dict:

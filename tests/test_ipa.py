@@ -27,7 +27,7 @@ SMALL = IPADenoiserConfig(
 
 def small(dtype: torch.dtype = torch.float64) -> IPADenoiser:
     torch.manual_seed(0)
-    return perturb(IPADenoiser(SMALL, WIDTHS).to(dtype))
+    return perturb(IPADenoiser(SMALL, WIDTHS).to(dtype), scale=0.8)
 
 
 def ports(lengths: list[int], dtype: torch.dtype = torch.float64, snr: float = 5.0) -> dict:
