@@ -105,6 +105,11 @@ def wire(recipe: Recipe) -> Wiring:
             per_state = any(p.name not in trunk for p in needs)
             steps.append(_step(recipe, slot, trunk, state if per_state else {}, per_state))
     reached = _check_losses(recipe, trunk | state)
+    if recipe.coordinates.scale == "rg":
+        if "log_rg" not in trunk:
+            need, way_out = Port("log_rg", "B"), "--set coordinates.scale=fixed"
+            raise RequestError(_refusal(recipe, "coordinates.scale = rg", need, way_out))
+        reached.add("log_rg")
     return _wiring(steps, reached)
 
 

@@ -107,16 +107,27 @@ class Truth:
     scale: Tensor
 
     @classmethod
-    def of(cls, batch: ProteinBatch) -> Truth:
-        """The native structures of ``batch``, divided by :data:`MODEL_UNIT`."""
+    def of(cls, batch: ProteinBatch, by_size: bool = False) -> Truth:
+        """The native structures of ``batch``, in model units.
+
+        Args:
+            batch: B proteins.
+            by_size: divide each by its own radius of gyration instead of :data:`MODEL_UNIT`.
+        """
         known = batch.ca_mask[..., None].to(batch.backbone)
-        centre = (batch.ca * known).sum(1) / known.sum(1).clamp(min=1)
-        backbone = (batch.backbone - centre[:, None, None]) / MODEL_UNIT
+        count = known.sum(1).clamp(min=1)
+        centre = (batch.ca * known).sum(1) / count
+        scale = torch.full_like(centre[:, 0], MODEL_UNIT)
+        if by_size:
+            squares = ((batch.ca - centre[:, None]) * known).pow(2).sum((1, 2)) / count[:, 0]
+            # A lone residue has no size; it keeps the fixed unit.
+            scale = torch.where(squares > 1e-6, squares.clamp(min=1e-6).sqrt(), scale)
+        backbone = (batch.backbone - centre[:, None, None]) / scale[:, None, None, None]
         return cls(
             backbone=backbone * batch.backbone_mask[..., None],
             backbone_mask=batch.backbone_mask,
             residue_index=batch.residue_index,
-            scale=torch.full_like(centre[:, 0], MODEL_UNIT),
+            scale=scale,
         )
 
     @property

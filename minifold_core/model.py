@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
 from minifold_core.assembly import Step, Wiring
 from minifold_core.batch import ProteinBatch
 from minifold_core.interfaces import Component, Features
 from minifold_core.recipe import Recipe
+from minifold_core.units import MODEL_UNIT
 
 
 class FoldModel(nn.Module):
@@ -34,9 +36,10 @@ class FoldModel(nn.Module):
             else:
                 self.add_module(slot.path, module)
         self.heads = nn.ModuleDict(heads)
-        self._for_denoiser = wiring.needed_for(
-            name for step in wiring.steps if step.per_state for name in step.reads
-        )
+        needed = {name for step in wiring.steps if step.per_state for name in step.reads}
+        if recipe.coordinates.scale == "rg":
+            needed.add("log_rg")
+        self._for_sampling = wiring.needed_for(needed)
 
     def trunk(self, batch: ProteinBatch, complete: bool = False) -> Features:
         """What depends on the sequence alone: computed once per protein, not once per step.
@@ -55,7 +58,7 @@ class FoldModel(nn.Module):
         }
         steps = (s for s in self.wiring.steps if not s.per_state)
         return self._run(
-            (s for s in steps if complete or s.slot.path in self._for_denoiser), features
+            (s for s in steps if complete or s.slot.path in self._for_sampling), features
         )
 
     def denoise(
@@ -85,16 +88,25 @@ class FoldModel(nn.Module):
             features["coords_prev"] = coords_prev
         return self._new((s for s in self.wiring.steps if s.slot.path == "denoiser"), features)
 
-    def read_out(self, trunk: Features, prediction: Features, mask: Tensor) -> Features:
+    def scale(self, trunk: Features) -> Tensor:
+        """[B] ångström per model unit of structures sampled from ``trunk``."""
+        if self.recipe.coordinates.scale == "rg":
+            return trunk["log_rg"].exp()
+        return torch.full((len(trunk["mask"]),), MODEL_UNIT, device=trunk["mask"].device)
+
+    def read_out(
+        self, trunk: Features, prediction: Features, mask: Tensor, scale: Tensor
+    ) -> Features:
         """What the heads behind the denoiser make of its ``prediction``; empty without such heads.
 
         Args:
             trunk: what :meth:`trunk` returned for the same B proteins.
             prediction: ``coords`` [B, L, 3] and what else :meth:`denoise` gave.
             mask: [B, L] residues that have a coordinate.
+            scale: [B] ångström per model unit.
         """
         heads = (s for s in self.wiring.steps if s.per_state and s.slot.path != "denoiser")
-        return self._new(heads, trunk | prediction | {"mask": mask})
+        return self._new(heads, trunk | prediction | {"mask": mask, "scale": scale})
 
     def _new(self, steps: Iterable[Step], features: Features) -> Features:
         """Run ``steps`` and return what they add to ``features``."""

@@ -7,6 +7,7 @@ Names in use::
 
     tokens [B,L]  mask [B,L]  residue_index [B,L]            the data, always there
     coords_t [B,L,3]  t [B]  snr [B]  coords_prev [B,L,3]    the noised state and self-conditioning
+    scale [B]                                                ångström per model unit, for heads
     single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
     aux_pair [B,L,L,p]                                       given by a pair stack in aux_pair_stack
     coords [B,L,3]  rotations [B,L,3,3]                      denoisers
@@ -51,6 +52,7 @@ STATE_PORTS = (
     Port("t", "B"),
     Port("snr", "B"),
     Port("coords_prev", "B,L,3", width=3),
+    Port("scale", "B"),
 )
 TRUTH_PORTS = (
     Port("truth.ca", "B,L,3", width=3),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec, Kind
 from minifold_core.discovery import component
 from minifold_core.errors import RequestError, did_you_mean
-from minifold_core.recipe_schema import Ramp, SamplingConfig, TrainingConfig
+from minifold_core.recipe_schema import CoordinatesConfig, Ramp, SamplingConfig, TrainingConfig
 from minifold_core.recipe_tree import (
     FULL,
     SCHEMA,
@@ -30,7 +30,7 @@ from minifold_core.recipe_tree import (
 
 M = TypeVar("M", bound=BaseModel)
 
-SECTIONS = (*SLOT_KINDS, "heads", "losses", "process", "training", "sampling")
+SECTIONS = (*SLOT_KINDS, "heads", "losses", "process", "training", "sampling", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Recipe:
     process: Slot
     training: TrainingConfig
     sampling: SamplingConfig
+    coordinates: CoordinatesConfig
     tree: Tree
 
     @cached_property
@@ -110,6 +111,7 @@ class Recipe:
         tables["process"] = self.process.table()
         tables["training"] = _plain(self.training)
         tables["sampling"] = _plain(self.sampling)
+        tables["coordinates"] = _plain(self.coordinates)
         return tables
 
     def values(self) -> dict[str, tuple[Any, str]]:
@@ -196,6 +198,7 @@ def validate(source: Source) -> Recipe:
         process=_slot(tree, "process", tables["process"], "process"),
         training=_section(tree, "training", TrainingConfig, tables["training"]),
         sampling=_section(tree, "sampling", SamplingConfig, tables.get("sampling", {})),
+        coordinates=_section(tree, "coordinates", CoordinatesConfig, tables.get("coordinates", {})),
         tree=tree,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -20,6 +20,9 @@ class Schedule(Section):
     warmup_start: float = Field(0.01, gt=0, le=1)
     """Factor of the learning rate with which the warm-up begins."""
     constant_epochs: float = Field(0, ge=0)
+    restart_epochs: float = Field(0, ge=0)
+    """Length of a cosine decay that starts anew again and again (Loshchilov & Hutter 2017); 0: one
+    decay to the last epoch."""
     floor: float = Field(0.0, ge=0)
     """Learning rate at which the cosine decay ends."""
 
@@ -65,6 +68,14 @@ class TrainingConfig(Section):
     """Share of batches in which every residue token is MASK (classifier-free guidance)."""
     checkpointing: bool = False
     """Recompute activations in the backward pass: about a fifth of the memory, a quarter slower."""
+
+
+class CoordinatesConfig(Section):
+    """How ångström become model units."""
+
+    scale: Literal["fixed", "rg"] = "fixed"
+    """``fixed``: 10 Å per unit, since v11. ``rg``: each protein's radius of gyration is one unit,
+    up to v10; sampling then takes the size that the Rg head predicts."""
 
 
 class SamplingConfig(Section):

@@ -24,12 +24,14 @@ class Entry:
         summary: one line.
         status: one of :data:`STATUSES`.
         best_epoch: the row of the version's published table that is its best.
+        published: the best epoch's figures, of a version that published no table.
         weights: published weights files: tag, location, sha256.
     """
 
     summary: str = ""
     status: str = "experimental"
     best_epoch: int | None = None
+    published: dict[str, float] | None = None
     weights: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -55,9 +57,10 @@ def history(package: VersionPackage) -> list[dict[str, Any]]:
 
 
 def published_best(package: VersionPackage) -> dict[str, Any] | None:
-    """The published row of the version's best epoch."""
-    best = entry(package).best_epoch
-    return next((row for row in history(package) if row["epoch"] == best), None)
+    """The published figures of the version's best epoch."""
+    known = entry(package)
+    rows = (row for row in history(package) if row["epoch"] == known.best_epoch)
+    return next(rows, known.published)
 
 
 def shipped_path() -> Path:

@@ -51,6 +51,14 @@ def test_a_missing_port_is_refused_with_what_would_give_it() -> None:
     )
 
 
+def test_sizes_by_rg_need_a_head_that_predicts_it() -> None:
+    said = refusal(values={"coordinates.scale": "rg", "heads.rg.component": "ordinal_distance",
+                           "heads.rg.reads": "pair", "losses.rg.weight": 0,
+                           "heads.distance.component": "backbone"})  # fmt: skip
+    assert "coordinates.scale = rg needs port 'log_rg'" in said
+    assert "--set coordinates.scale=fixed" in said
+
+
 def test_losses_switched_off_need_no_ports() -> None:
     off = {"losses.fape.weight": 0, "losses.frame_rot.weight": 0}
     wiring = wire(load_recipe("v13", components={"denoiser": "egnn"}, values=off))
@@ -93,6 +101,7 @@ def test_manifests_are_what_the_code_builds(version: str) -> None:
 @pytest.mark.parametrize(
     ("version", "total", "trainable", "slots"),
     [
+        ("v10", 14.6e6, 13.4e6, {"encoder": 1.2e6}),
         ("v12", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
         ("v12b", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
         ("v13", 36.5e6, None, {"encoder": 1.2e6, "denoiser": 28.5e6}),

@@ -64,6 +64,7 @@ def ports(ca: Tensor, index: Tensor | None = None, mask: Tensor | None = None) -
         "single": torch.randn(b, length, WIDTH, generator=rng(), dtype=torch.float64).to(ca),
         "mask": mask,
         "residue_index": torch.arange(length).expand(b, length) if index is None else index,
+        "scale": torch.full((b,), MODEL_UNIT, dtype=ca.dtype),
     }
 
 
@@ -206,7 +207,10 @@ def test_padding_batch_mates_and_what_lies_off_the_mask_change_nothing() -> None
     junk = given | {"single": given["single"].masked_fill(~given["mask"][..., None], 1e3)}
     assert torch.equal(made(**junk)["backbone"], together)
     for row, length in enumerate(LENGTHS):
-        alone = {key: x[row : row + 1, :length] for key, x in given.items()}
+        alone = {
+            key: x[row : row + 1, :length] if x.dim() > 1 else x[row : row + 1]
+            for key, x in given.items()
+        }
         assert_close(made(**alone)["backbone"], together[row : row + 1, :length])
 
 

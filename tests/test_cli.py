@@ -44,7 +44,7 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
     done = minifold("list-models", "--json")
     rows = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["id"] for row in rows] == ["v12", "v12b", "v13", "v14"]
+    assert [row["id"] for row in rows] == ["v8", "v9", "v10", "v12", "v12b", "v13", "v14"]
     keys = "id summary status parents components parameters trainable_parameters weights published"
     for row in rows:
         assert {*keys.split(), "plugin", "distribution"} <= set(row)

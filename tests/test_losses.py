@@ -12,7 +12,7 @@ from minifold_core.batch import Truth
 from minifold_core.geometry.frames import ca_rotations
 from minifold_losses.config import ClashConfig, FAPEConfig
 from minifold_losses.distances import ClashLoss
-from minifold_losses.frames import FAPELoss
+from minifold_losses.frames import FAPE_EPS, FAPELoss
 from minifold_losses.plugin import minifold_components
 
 LOSSES = {
@@ -234,3 +234,21 @@ def test_every_need_is_in_the_vocabulary():
         needs = {port.name for port in loss.config.needs()}
         assert needs <= known | {"truth.rotations"}
         assert any(name.startswith("truth.") for name in needs)
+
+
+def test_rebuilt_frames_are_those_of_the_predicted_trace():
+    prediction, truth = draw()
+    rebuilt = FAPELoss(FAPEConfig(frames="rebuilt"))
+    frames = {"rotations": ca_rotations(prediction["coords"], truth.mask)}
+    expected = FAPELoss(FAPEConfig())(prediction | frames, truth)
+    assert torch.equal(rebuilt({"coords": prediction["coords"]}, truth), expected)
+    assert rebuilt(perfect(truth), truth).max() <= FAPE_EPS**0.5 * 1.001
+    assert "rotations" not in {port.name for port in rebuilt.config.needs()}
+
+
+def test_a_clash_threshold_in_model_units_is_ten_times_too_wide():
+    prediction, truth = draw()
+    broken = ClashLoss(ClashConfig(unit="model"))(prediction, truth)
+    wide = ClashLoss(ClashConfig(threshold=30.0))(prediction, truth)
+    torch.testing.assert_close(broken, wide)
+    assert (broken[:3] > 10 * ClashLoss(ClashConfig())(prediction, truth)[:3]).all()

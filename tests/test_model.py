@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from minifold_core.assembly import assemble
-from minifold_core.batch import ProteinBatch, Truth
+from minifold_core.batch import ProteinBatch
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.discovery import find_versions
@@ -17,6 +17,7 @@ from minifold_core.training.objective import Objective
 
 VERSIONS = list(find_versions().items)
 LOW_NOISE, HIGH_NOISE = 30, 900
+COMPARED = {"coords", "rotations", "backbone", "log_rg", "distance_logits"}
 
 
 def perturbed(version: str, dtype: torch.dtype = torch.float64) -> FoldModel:
@@ -39,7 +40,7 @@ def rotation(seed: int) -> Tensor:
 def noised(batch: ProteinBatch, objective: Objective, t: int) -> tuple[Tensor, Tensor, Tensor]:
     """Noised coordinates [B, L, 3] in float64, times and signal-to-noise ratios [B]."""
     times = torch.full((len(batch),), t)
-    truth = Truth.of(batch)
+    truth = objective.truth(batch)
     generators = [torch.Generator().manual_seed(3)] * len(batch)
     x = objective.process.noise(truth.ca, times, truth.mask, generators).double()
     return x, times, objective.process.snr(times).double()
@@ -48,7 +49,9 @@ def noised(batch: ProteinBatch, objective: Objective, t: int) -> tuple[Tensor, T
 def predict(model: FoldModel, batch: ProteinBatch, x: Tensor, t: Tensor, snr: Tensor) -> Features:
     with torch.no_grad():
         trunk = model.trunk(batch, complete=True)
-        return trunk | model.denoise(trunk, x, t, snr, batch.ca_mask)
+        given = model.denoise(trunk, x, t, snr, batch.ca_mask)
+        scale = torch.full_like(snr, 10.0)
+        return trunk | given | model.read_out(trunk, given, batch.ca_mask, scale)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -63,9 +66,13 @@ def test_structures_turn_and_move_with_the_noised_state(
     mask = demo_batch.ca_mask
     moved = before["coords"] @ turn.T + shift
     torch.testing.assert_close(after["coords"][mask], moved[mask], atol=1e-6, rtol=0)
-    turned = (turn @ before["rotations"])[mask]
-    torch.testing.assert_close(after["rotations"][mask], turned, atol=1e-6, rtol=0)
-    for name in ("log_rg", "distance_logits"):
+    if "rotations" in before:
+        turned = (turn @ before["rotations"])[mask]
+        torch.testing.assert_close(after["rotations"][mask], turned, atol=1e-6, rtol=0)
+    if "backbone" in before:
+        moved = before["backbone"] @ turn.T + shift
+        torch.testing.assert_close(after["backbone"][mask], moved[mask], atol=1e-6, rtol=0)
+    for name in {"log_rg", "distance_logits"} & before.keys():
         torch.testing.assert_close(after[name], before[name], atol=0, rtol=0)
 
 
@@ -94,7 +101,7 @@ def test_padding_and_batch_order_change_nothing(
         names=demo_batch.names[::-1],
     )
     other = predict(model, swapped, x.flip(0), times, snr)
-    for name in ("coords", "rotations", "log_rg", "distance_logits"):
+    for name in COMPARED & together.keys():
         torch.testing.assert_close(other[name].flip(0), together[name], atol=1e-9, rtol=0)
     length = int(demo_batch.mask[0].sum())
     assert length < demo_batch.tokens.shape[1]
@@ -202,3 +209,29 @@ def test_frozen_slots_stay_in_evaluation_mode_and_out_of_the_graph(
     assert model.denoiser.training
     assert not model.trunk(demo_batch)["single"].requires_grad
     assert model.trunk(demo_batch)["pair"].requires_grad
+
+
+@pytest.mark.parametrize("version", ["v8", "v10"])
+def test_units_of_the_radius_of_gyration_go_in_and_out(
+    version: str, demo_batch: ProteinBatch
+) -> None:
+    """Up to v10 one model unit is the protein's size; sampling takes the size from the Rg head."""
+    model = assemble(version, "nano").eval()
+    truth = Objective.of(model.recipe).truth(demo_batch)
+    squares = (truth.ca.pow(2).sum(-1) * truth.mask).sum(1) / truth.mask.sum(1)
+    torch.testing.assert_close(squares, torch.ones(len(demo_batch)))
+    native = (
+        demo_batch.ca
+        - (demo_batch.ca * truth.mask[..., None]).sum(1, keepdim=True)
+        / (truth.mask.sum(1)[:, None, None])
+    )
+    back = truth.ca * truth.scale[:, None, None]
+    torch.testing.assert_close(back[truth.mask], native[truth.mask], atol=1e-4, rtol=0)
+    with torch.no_grad():
+        trunk = model.trunk(demo_batch)
+        model.heads["rg"].mlp[-1].bias += 1
+        larger = model.trunk(demo_batch)
+    torch.testing.assert_close(model.scale(trunk), trunk["log_rg"].exp())
+    torch.testing.assert_close(model.scale(larger), model.scale(trunk) * torch.e)
+    fixed = assemble("v13", "nano")
+    assert (fixed.scale(fixed.trunk(demo_batch)) == 10).all()

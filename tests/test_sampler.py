@@ -38,7 +38,10 @@ class Model:
             "pair": shown[:, :, None] * shown[:, None, :],
         }
 
-    def read_out(self, trunk, prediction, mask):
+    def scale(self, trunk):
+        return torch.full((len(trunk["single"]),), 10.0)
+
+    def read_out(self, trunk, prediction, mask, scale):
         self.read = (trunk, prediction, mask)
         return {"backbone": prediction["coords"][:, :, None].expand(-1, -1, 4, -1)}
 
@@ -76,7 +79,10 @@ class PoseOracle:
     def trunk(self, batch):
         return {"x0": self.x0}
 
-    def read_out(self, trunk, prediction, mask):
+    def scale(self, trunk):
+        return torch.full((len(trunk["x0"]),), 10.0)
+
+    def read_out(self, trunk, prediction, mask, scale):
         return {}
 
     def denoise(self, trunk, coords_t, t, snr, mask, coords_prev):

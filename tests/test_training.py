@@ -69,6 +69,12 @@ def test_a_plain_schedule_is_half_a_cosine() -> None:
     assert rates == pytest.approx([(1 + math.cos(math.pi * e / 10)) / 2 for e in range(11)])
 
 
+def test_v10_restarts_its_cosine_every_fifteen_epochs() -> None:
+    config = load_recipe("v10").training
+    rates = [learning_rate(config, e) for e in (0, 7.5, 14.999, 15, 22.5, 45)]
+    assert rates == pytest.approx([1e-4, 5e-5, 0, 1e-4, 5e-5, 1e-4], abs=1e-8)
+
+
 def test_each_slot_has_its_own_rate() -> None:
     scale = {"training.learning_rate_scale.heads.rg": 5.0}
     model = assemble("v13", "nano", values=scale)

@@ -50,13 +50,13 @@ def list_models(
     numbers = ("parameters", "best")
     listing = table("id", "status", "from", *numbers, "summary", numbers=numbers)
     for row in rows:
-        published = row["published"]
+        published = row["published"] or {}
         listing.add_row(
             row["id"],
             row["status"],
             ", ".join(row["parents"]) or "–",
             millions(row["parameters"]),
-            f"{published['val_total']:.3f}" if published else "–",
+            f"{published['val_total']:.3f}" if "val_total" in published else "–",
             row["summary"],
         )
     show_table(listing)

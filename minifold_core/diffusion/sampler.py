@@ -16,7 +16,6 @@ from torch import Tensor
 from minifold_core.batch import ProteinBatch
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Process
-from minifold_core.units import MODEL_UNIT
 
 
 class FoldingModel(Protocol):
@@ -38,7 +37,13 @@ class FoldingModel(Protocol):
         """``coords`` [B, L, 3] without noise, perhaps ``rotations``, in model units."""
         ...
 
-    def read_out(self, trunk: Features, prediction: Features, mask: Tensor) -> Features:
+    def scale(self, trunk: Features) -> Tensor:
+        """[B] ångström per model unit."""
+        ...
+
+    def read_out(
+        self, trunk: Features, prediction: Features, mask: Tensor, scale: Tensor
+    ) -> Features:
         """What heads make of a prediction, such as ``backbone`` [B, L, 4, 3]; may be empty."""
         ...
 
@@ -130,10 +135,11 @@ def sample(
     # Heads read the finished structure once, with the first branch's trunk and frames.
     first = {name: value[: len(mask)] for name, value in trunk.items()}
     finished = {"coords": x_t} | ({} if rotations is None else {"rotations": rotations})
-    backbone = model.read_out(first, finished, mask).get("backbone")
+    scale = model.scale(first)
+    backbone = model.read_out(first, finished, mask, scale).get("backbone")
     if backbone is not None:
-        backbone = backbone * MODEL_UNIT
-    return Samples(x_t * MODEL_UNIT, mask, rotations, backbone)
+        backbone = backbone * scale[:, None, None, None]
+    return Samples(x_t * scale[:, None, None], mask, rotations, backbone)
 
 
 def _conditions(batch: ProteinBatch, guidance: float) -> list[ProteinBatch]:

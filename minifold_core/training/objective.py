@@ -48,8 +48,12 @@ class Objective:
 
     def noise(self, batch: ProteinBatch, t: Tensor, generators: Generators) -> Tensor:
         """[B, L, 3] the native Cα in model units, noised to times ``t`` [B]."""
-        truth = Truth.of(batch)
+        truth = self.truth(batch)
         return self.process.noise(truth.ca, t, truth.mask, generators)
+
+    def truth(self, batch: ProteinBatch) -> Truth:
+        """The native structures in the recipe's model units."""
+        return Truth.of(batch, by_size=self.recipe.coordinates.scale == "rg")
 
     def predict(
         self,
@@ -71,11 +75,12 @@ class Objective:
             with torch.no_grad():
                 previous = model.denoise(trunk, coords_t, t, snr, mask)["coords"]
         prediction = model.denoise(trunk, coords_t, t, snr, mask, previous)
-        return trunk | prediction | model.read_out(trunk, prediction, mask)
+        scale = self.truth(batch).scale
+        return trunk | prediction | model.read_out(trunk, prediction, mask, scale)
 
     def terms(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every active term, [B] each and unweighted, from predicted features."""
-        truth = Truth.of(batch)
+        truth = self.truth(batch)
         values = {}
         for name, loss in self.losses.items():
             needs = self.recipe.losses[name].config.needs()

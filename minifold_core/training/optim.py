@@ -68,7 +68,7 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
     """The base learning rate after ``epoch`` epochs (fractions count).
 
     Linear warm-up from ``warmup_start`` times the peak, a constant stretch, then half a cosine down
-    to ``floor`` at the last epoch.
+    to ``floor`` at the last epoch, or again and again in periods of ``restart_epochs``.
     """
     peak, schedule = config.learning_rate, config.schedule
     if epoch < schedule.warmup_epochs:
@@ -78,6 +78,8 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
     if epoch <= start or config.epochs <= start:
         return peak
     done = min((epoch - start) / (config.epochs - start), 1.0)
+    if schedule.restart_epochs:
+        done = (epoch - start) % schedule.restart_epochs / schedule.restart_epochs
     floor = min(schedule.floor, peak)
     return floor + (peak - floor) * (1 + math.cos(math.pi * done)) / 2
 

@@ -30,6 +30,7 @@ class BackboneHeadConfig(ComponentConfig):
             Port("single", "B,L,d"),
             Port("mask", "B,L"),
             Port("residue_index", "B,L"),
+            Port("scale", "B"),
         )
 
     def gives(self) -> tuple[Port, ...]:

@@ -1,8 +1,7 @@
 """Ideal backbone geometry, and how residues are placed with it.
 
 An *N-Cα-C frame* has its origin at Cα, its first axis towards C, and N in the plane of the first
-two axes, on the positive side (AlphaFold 2, suppl. Algorithm 21). Local coordinates are ångström,
-global ones model units: :func:`to_global` and :func:`to_local` are where one becomes the other.
+two axes, on the positive side (AlphaFold 2, suppl. Algorithm 21). Everything here is in ångström.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor
 
 from minifold_core.geometry.frames import gram_schmidt, safe_norm
-from minifold_core.units import MODEL_UNIT
 
 N, CA, C, O = range(4)  # noqa: E741 - the atoms' own names
 """Places of the atoms on the atom axis."""
@@ -42,19 +40,13 @@ def backbone_rotations(backbone: Tensor) -> Tensor:
 
 
 def to_global(origin: Tensor, rotation: Tensor, local: Tensor) -> Tensor:
-    """[..., A, 3] points in model units.
-
-    Args:
-        origin: [..., 3] in model units.
-        rotation: [..., 3, 3].
-        local: [..., A, 3] in ångström, in the frame of ``rotation``.
-    """
-    return origin[..., None, :] + (local / MODEL_UNIT) @ rotation.transpose(-1, -2)
+    """[..., A, 3] points that are at ``local`` in the frame of ``rotation`` at ``origin``."""
+    return origin[..., None, :] + local @ rotation.transpose(-1, -2)
 
 
 def to_local(origin: Tensor, rotation: Tensor, points: Tensor) -> Tensor:
-    """[..., A, 3] the inverse of :func:`to_global`: points in model units to local ångström."""
-    return (points - origin[..., None, :]) @ rotation * MODEL_UNIT
+    """[..., A, 3] the inverse of :func:`to_global`."""
+    return (points - origin[..., None, :]) @ rotation
 
 
 def ideal_atoms(oxygen: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from minifold_backbone.config import BackboneHeadConfig
 from minifold_backbone.geometry import (
+    CA,
     NITROGEN,
     direction,
     ideal_atoms,
@@ -58,6 +59,7 @@ class BackboneHead(Head):
         single: Tensor,
         mask: Tensor,
         residue_index: Tensor,
+        scale: Tensor,
     ) -> Features:
         """Place the backbone.
 
@@ -67,12 +69,16 @@ class BackboneHead(Head):
             single: [B, L, d] residue features.
             mask: [B, L] True where there is a residue.
             residue_index: [B, L] position along the chain.
+            scale: [B] ångström per model unit.
 
         Returns:
             ``backbone`` [B, L, 4, 3], N, Cα, C, O in model units, 0 off the mask.
         """
         with torch.autocast(coords.device.type, enabled=False):
-            coords, rotations = at_least_fp32(coords), at_least_fp32(rotations)
+            # Ångström in here: the one place where model units come in, and one where they go out.
+            unit = at_least_fp32(scale)[:, None, None]
+            given, rotations = at_least_fp32(coords), at_least_fp32(rotations)
+            coords = given * unit
             single = self.norm(at_least_fp32(single))
             places = {k: _place(k, mask, residue_index) for k in NEIGHBOURS}
 
@@ -96,6 +102,8 @@ class BackboneHead(Head):
             own = torch.zeros_like(offset_o)  # of Cα, the origin
             offsets = [offset[..., 0, :], own, offset[..., 1, :], OFFSET * offset_o]
             backbone = to_global(coords, rotations, atoms + torch.stack(offsets, -2))
+            backbone = backbone / unit[..., None]
+            backbone[:, :, CA] = given  # to the last digit
         return {"backbone": backbone.masked_fill(~mask[..., None, None], 0)}
 
 

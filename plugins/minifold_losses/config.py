@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,10 +27,21 @@ class LossConfig(ComponentConfig):
 
 
 class FAPEConfig(LossConfig):
-    """Frame aligned point error; ``clamp`` in ångström, None for the published, unclamped form."""
+    """Frame aligned point error.
 
-    ports = (COORDS, ROTATIONS, TRUE_CA, TRUE_ROTATIONS)
+    Attributes:
+        clamp: in ångström; None for the published, unclamped form.
+        frames: the ``predicted`` rotations, or ``rebuilt`` from the predicted Cα trace, as up to
+            v11, where nothing else asked the rotations to be right.
+    """
+
     clamp: float | None = Field(default=None, gt=0)
+    frames: Literal["predicted", "rebuilt"] = "predicted"
+
+    def needs(self) -> tuple[Port, ...]:
+        """Positions on both sides, and rotations unless they are rebuilt."""
+        rotations = (ROTATIONS,) if self.frames == "predicted" else ()
+        return (COORDS, *rotations, TRUE_CA, TRUE_ROTATIONS)
 
 
 class FrameRotationConfig(LossConfig):
@@ -70,7 +81,14 @@ class OrdinalDistanceConfig(LossConfig):
 
 
 class ClashConfig(LossConfig):
-    """Overlap of residues nearer than ``threshold`` ångström, weighted by contact probability."""
+    """Overlap of residues that are too near, weighted by contact probability.
+
+    Attributes:
+        threshold: distance from which there is no overlap.
+        unit: what ``threshold`` counts: ``angstrom``, or model units, which in v9 made it some
+            30 Å and had it punish nearly every pair.
+    """
 
     ports = (COORDS, Port("contacts", "B,L,L", optional=True), TRUE_CA)
     threshold: float = Field(default=3.0, gt=0)
+    unit: Literal["angstrom", "model"] = "angstrom"

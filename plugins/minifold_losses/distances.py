@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
@@ -35,7 +36,8 @@ class ClashLoss(FullPrecisionLoss):
 
     def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
         """[B] from ``coords`` [B, L, 3] and, if given, ``contacts`` [B, L, L]."""
-        threshold = (self.config.threshold / truth.scale)[:, None, None]
+        scale = truth.scale if self.config.unit == "angstrom" else torch.ones_like(truth.scale)
+        threshold = (self.config.threshold / scale)[:, None, None]
         overlap = relu(threshold - pairwise_distances(prediction["coords"]))
         if "contacts" in prediction:
             overlap = overlap * (1 + 2 * prediction["contacts"].detach())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from minifold_core.batch import Truth
+from minifold_core.geometry.frames import ca_rotations
 from minifold_losses.base import FullPrecisionLoss, masked_mean
 from minifold_losses.config import FAPEConfig, FrameRotationConfig
 
@@ -19,16 +20,20 @@ class FAPELoss(FullPrecisionLoss):
     """Frame aligned point error in model units (AlphaFold 2, suppl. Algorithm 28, with Z = 1).
 
     ``mean_{f,j} min(|R_f^T (x_j - o_f) - R*_f^T (x*_j - o*_f)|, clamp)`` over frames f and
-    residues j; a frame's origin is its own Cα and its rotation the predicted one.
+    residues j; a frame's origin is its own Cα and its rotation the predicted one, or one rebuilt
+    from the predicted trace.
     """
 
     config: FAPEConfig
 
     def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
-        """[B] from ``coords`` [B, L, 3] and ``rotations`` [B, L, 3, 3]."""
-        squares = _squared_errors(
-            prediction["coords"], prediction["rotations"], truth.ca, truth.rotations
-        )
+        """[B] from ``coords`` [B, L, 3] and, if they are not rebuilt, ``rotations``."""
+        coords = prediction["coords"]
+        if self.config.frames == "rebuilt":
+            rotations = ca_rotations(coords, truth.mask)
+        else:
+            rotations = prediction["rotations"]
+        squares = _squared_errors(coords, rotations, truth.ca, truth.rotations)
         error = (squares + FAPE_EPS).sqrt()
         if self.config.clamp is not None:
             error = error.minimum((self.config.clamp / truth.scale)[:, None, None])

@@ -1,0 +1,1 @@
+"""Version v10: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v8: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v9: data only, see ``recipe.toml``."""
