@@ -86,6 +86,12 @@ def test_a_port_that_nothing_reads_and_a_slot_that_nothing_trains_are_known() ->
     assert wire(load_recipe("v13")).unused == {}
 
 
+def test_v11_threw_its_rotations_away_and_the_general_check_sees_it() -> None:
+    assert wire(load_recipe("v11")).unused == {"denoiser": ("rotations",)}
+    for version in ("v11b", "v12"):
+        assert wire(load_recipe(version)).unused == {}
+
+
 def test_what_the_sampler_needs_is_the_main_trunk_alone() -> None:
     assert wire(load_recipe("v13")).needed_for(["single", "pair"]) == {"encoder", "pair_stack"}
 
@@ -102,6 +108,7 @@ def test_manifests_are_what_the_code_builds(version: str) -> None:
     ("version", "total", "trainable", "slots"),
     [
         ("v10", 14.6e6, 13.4e6, {"encoder": 1.2e6}),
+        ("v11b", 8.4e6, 7.2e6, {"encoder": 1.2e6}),
         ("v12", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
         ("v12b", 31.1e6, 29.9e6, {"encoder": 1.2e6, "denoiser": 28.5e6}),
         ("v13", 36.5e6, None, {"encoder": 1.2e6, "denoiser": 28.5e6}),

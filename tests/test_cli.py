@@ -44,7 +44,17 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
     done = minifold("list-models", "--json")
     rows = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["id"] for row in rows] == ["v8", "v9", "v10", "v12", "v12b", "v13", "v14"]
+    assert [row["id"] for row in rows] == [
+        "v8",
+        "v9",
+        "v10",
+        "v11",
+        "v11b",
+        "v12",
+        "v12b",
+        "v13",
+        "v14",
+    ]
     keys = "id summary status parents components parameters trainable_parameters weights published"
     for row in rows:
         assert {*keys.split(), "plugin", "distribution"} <= set(row)
@@ -79,7 +89,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
 
 def test_show_tells_where_every_value_comes_from(minifold: Minifold) -> None:
     values = json.loads(minifold("show", "v13", "--resolved", "--json").stdout)["values"]
-    assert values["training.learning_rate"] == {"value": 2e-5, "origin": "v12/recipe.toml"}
+    assert values["training.learning_rate"] == {"value": 2e-5, "origin": "v11b/recipe.toml"}
     assert values["losses.clash.weight"]["origin"] == "v13/recipe.toml"
     text = minifold("show", "v13").stdout
     assert "v12 → v12b → v13" in text

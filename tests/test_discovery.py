@@ -150,7 +150,17 @@ def test_a_broken_version_is_told_of_and_the_others_are_listed(
     (package / "recipe.toml").write_text('extends = "v13"')
     (package / name).write_text(text)
     discovery.refresh()
-    assert [row["id"] for row in list_models()] == ["v8", "v9", "v10", "v12", "v12b", "v13", "v14"]
+    assert [row["id"] for row in list_models()] == [
+        "v8",
+        "v9",
+        "v10",
+        "v11",
+        "v11b",
+        "v12",
+        "v12b",
+        "v13",
+        "v14",
+    ]
     (problem,) = problems()
     assert problem.origin.distribution == "strange"
 
@@ -181,7 +191,7 @@ def test_listing_filters() -> None:
     def ids(**filters: object) -> list[str]:
         return [row["id"] for row in list_models(**filters)]  # type: ignore[arg-type]
 
-    assert ids() == ["v8", "v9", "v10", "v12", "v12b", "v13", "v14"]
+    assert ids() == ["v8", "v9", "v10", "v11", "v11b", "v12", "v12b", "v13", "v14"]
     assert ids(patterns=["v12*"], exclude=["v12"]) == ["v12b"]
     assert ids(uses="triangle") == ["v13", "v14"]
     assert ids(status="current") == ["v13"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -235,3 +237,28 @@ def test_units_of_the_radius_of_gyration_go_in_and_out(
     torch.testing.assert_close(model.scale(larger), model.scale(trunk) * torch.e)
     fixed = assemble("v13", "nano")
     assert (fixed.scale(fixed.trunk(demo_batch)) == 10).all()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_learns_a_fixed_batch(version: str) -> None:
+    """On two chains with fixed noise the total falls by a seventh at least within forty steps.
+
+    v9 falls least: its miscalibrated clash loss pushes apart what the others pull together.
+    """
+    torch.manual_seed(0)
+    model = assemble(version, "nano").train()
+    shortest = sorted(open_dataset(), key=lambda chain: len(chain.sequence))[:2]
+    batch, objective = collate(shortest), Objective.of(model.recipe)
+    x, t, _ = noised(batch, objective, 300)
+    optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
+    totals = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        terms = objective.terms(objective.predict(model, batch, x.float(), t), batch)
+        total = objective.total(terms, None).sum()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        totals.append(float(total.detach()))
+    assert all(map(math.isfinite, totals))
+    assert totals[-1] < totals[0] * 6 / 7, (totals[0], totals[-1])

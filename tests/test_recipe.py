@@ -13,6 +13,8 @@ from minifold_core.recipe import load_recipe, recipe_from_tables
 from minifold_core.recipe_schema import Ramp
 from minifold_core.recipe_tree import Leaf, merge, nest, parse_assignments, read_source
 
+LINE = ("v8", "v9", "v10", "v11", "v11b", "v12", "v12b", "v13")
+
 
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
@@ -21,7 +23,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_a_child_says_only_what_changed_and_inherits_the_rest() -> None:
     recipe = load_recipe("v13")
-    assert recipe.lineage == ("v12", "v12b", "v13")
+    assert recipe.lineage == LINE
     assert recipe.slots["pair_stack"].spec.name == "triangle"
     assert recipe.slots["denoiser"].config == load_recipe("v12").slots["denoiser"].config
     assert recipe.training.clip_norms["pair_stack"] == 0.5
@@ -49,10 +51,10 @@ def test_every_value_has_an_origin() -> None:
     values = load_recipe("v13", "nano", values={"training.epochs": 3}).values()
     assert values["training.epochs"] == (3, "--set")
     assert values["losses.clash.weight"] == (0.0, "v13/recipe.toml")
-    assert values["losses.fape.weight"] == (1.0, "v12/recipe.toml")
+    assert values["losses.fape.weight"] == (1.0, "v11/recipe.toml")
     assert values["denoiser.d_model"] == (128, "nano preset of denoiser 'ipa'")
     assert values["training.weight_decay"] == (0.01, "default of training")
-    assert values["denoiser.snr_low"][1] == "v12/recipe.toml"
+    assert values["denoiser.snr_low"][1] == "v11/recipe.toml"
     assert values["encoder.heads"][1] == "default of encoder 'contact'"
 
 
@@ -84,7 +86,7 @@ def test_resolved_tables_make_the_same_recipe_again(tmp_path: Path) -> None:
     assert again.to_tables() == recipe.to_tables()
     path = write(tmp_path / "recipe.toml", tomli_w.dumps(recipe.to_tables()))
     assert load_recipe(path).to_tables() == recipe.to_tables()
-    assert (again.id, again.size, again.lineage) == ("v13", "nano", ("v12", "v12b", "v13"))
+    assert (again.id, again.size, again.lineage) == ("v13", "nano", LINE)
 
 
 def test_a_users_own_file_extends_a_version(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_what_a_run_resolved_is_believed_of_its_own_file_alone(tmp_path: Path) -
     run = write(tmp_path / "recipe.toml", tomli_w.dumps(recipe.to_tables()))
     child = load_recipe(write(tmp_path / "mine.toml", f'extends = "{run}"\n'))
     assert (child.id, child.size) == ("mine", "nano")
-    assert child.lineage == ("v12", "v12b", "v13", "mine")
+    assert child.lineage == (*LINE, "mine")
     with pytest.raises(RequestError, match="unknown key 'resolved'"):
         load_recipe("v13", values={"resolved.id": "v12"})
 

@@ -35,10 +35,11 @@ class IPABlock(nn.Module):
             nn.Linear(width, config.d_ffn), nn.ReLU(), nn.Linear(config.d_ffn, width)
         )
         self.transition_norm = nn.LayerNorm(width)
-        step = nn.Linear(config.d_frame, 6)
+        step = nn.Linear(config.d_frame or width, 6)
         nn.init.zeros_(step.weight)
         nn.init.zeros_(step.bias)
-        self.frame_update = nn.Sequential(nn.Linear(width, config.d_frame), nn.ReLU(), step)
+        hidden = [nn.Linear(width, config.d_frame), nn.ReLU()] if config.d_frame else []
+        self.frame_update = nn.Sequential(*hidden, step)
 
     def forward(
         self,

@@ -19,7 +19,7 @@ class IPADenoiserConfig(ComponentConfig):
         value_points: points per head that attention carries.
         d_model: width of the residue features inside the denoiser.
         d_ffn: hidden width of the transition.
-        d_frame: hidden width of the two-layer frame update.
+        d_frame: hidden width of the two-layer frame update; 0 for one layer, as up to v11b.
         d_time: width of the embedding of the noise level.
         snr_low: at this signal-to-noise ratio and below, frames start as the identity.
         snr_high: from this ratio on, frames start as those of the noised trace.
@@ -32,7 +32,7 @@ class IPADenoiserConfig(ComponentConfig):
     value_points: int = Field(8, ge=1)
     d_model: int = Field(512, ge=1)
     d_ffn: int = Field(1024, ge=1)
-    d_frame: int = Field(512, ge=1)
+    d_frame: int = Field(512, ge=0)
     d_time: int = Field(416, ge=2, multiple_of=2)
     snr_low: float = Field(0.2, ge=0)
     snr_high: float = Field(1.0, gt=0)

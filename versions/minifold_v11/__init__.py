@@ -1,0 +1,1 @@
+"""Version v11: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v11b: data only, see ``recipe.toml``."""
