@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minifold_core.components import SLOT_KINDS, Kind
 from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
-from minifold_core.ports import DATA_PORTS, STATE_PORTS, TRUTH_PORTS, Port
+from minifold_core.ports import DATA_PORTS, READ_OUT_PORTS, STATE_PORTS, TRUTH_PORTS, Port
 from minifold_core.recipe import Recipe, Slot, load_recipe
 from minifold_core.recipe_tree import FULL
 
@@ -92,32 +92,41 @@ def wire(recipe: Recipe) -> Wiring:
         RequestError: a needed port is missing, has the wrong width, or is given twice.
     """
     trunk = {port.name: port for port in DATA_PORTS}
-    state = {port.name: port for port in STATE_PORTS}
+    state: dict[str, Port] = {}
+    noised = {port.name: port for port in STATE_PORTS}
+    finished = {port.name: port for port in READ_OUT_PORTS}
     steps: list[Step] = []
     for path in (p for p in SLOT_KINDS if p in recipe.slots):
-        per_state = path == "denoiser"
-        steps.append(
-            _step(recipe, recipe.slots[path], trunk, state if per_state else {}, per_state)
-        )
+        if path == "denoiser":
+            steps.append(_step(recipe, recipe.slots[path], trunk | noised, state, True))
+        else:
+            steps.append(_step(recipe, recipe.slots[path], trunk, trunk, False))
     for path, slot in recipe.slots.items():
         if path.startswith("heads."):
             needs = [p for p in slot.config.needs() if not p.optional]
             per_state = any(p.name not in trunk for p in needs)
-            steps.append(_step(recipe, slot, trunk, state if per_state else {}, per_state))
+            if per_state:
+                steps.append(_step(recipe, slot, trunk | state | finished, state, True))
+            else:
+                steps.append(_step(recipe, slot, trunk, trunk, False))
     reached = _check_losses(recipe, trunk | state)
     if recipe.coordinates.scale == "rg":
+        way_out = "--set coordinates.scale=fixed"
         if "log_rg" not in trunk:
-            need, way_out = Port("log_rg", "B"), "--set coordinates.scale=fixed"
+            need = Port("log_rg", "B")
             raise RequestError(_refusal(recipe, "coordinates.scale = rg", need, way_out))
-        reached.add("log_rg")
+        if "log_rg" not in reached:
+            raise RequestError(
+                "coordinates.scale = rg needs port 'log_rg' to be learnt, and no active loss reads "
+                f"it. Use --set losses.rg.weight=0.5, or {way_out}"
+            )
     return _wiring(steps, reached)
 
 
 def _step(
-    recipe: Recipe, slot: Slot, trunk: dict[str, Port], state: dict[str, Port], per_state: bool
+    recipe: Recipe, slot: Slot, there: dict[str, Port], into: dict[str, Port], per_state: bool
 ) -> Step:
-    """Match one slot's needs with what is there, and add what it gives to trunk or state."""
-    there = trunk | state
+    """Match one slot's needs with the ports that are ``there``; add what it gives to ``into``."""
     reads, widths = [], {}
     for need in slot.config.needs():
         reads.append(need.name)
@@ -141,7 +150,7 @@ def _step(
                 f"port '{name}' is given twice; the second time by {slot.path} '{slot.spec.name}'"
             )
         gives[port.name] = name
-        (state if per_state else trunk)[name] = port
+        into[name] = port
     return Step(slot, tuple(reads), gives, widths, per_state)
 
 

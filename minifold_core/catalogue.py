@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from minifold_core.discovery import Problem, VersionPackage, find_components, find_versions
-from minifold_core.errors import MinifoldError, RequestError, did_you_mean
+from minifold_core.errors import RequestError, did_you_mean
 from minifold_core.manifest import counts
 from minifold_core.recipe_tree import FULL, Source, read_source
 from minifold_core.registry import STATUSES, entry, published_best
@@ -71,11 +72,12 @@ def problems() -> list[Problem]:
     return [*found.problems, *(problem for problem in broken if isinstance(problem, Problem))]
 
 
+@cache
 def _try(package: VersionPackage) -> dict[str, Any] | Problem:
     """A version's description, or what is wrong with it."""
     try:
         return describe(package)
-    except MinifoldError as error:
+    except Exception as error:  # a stranger's files may hold anything
         origin = package.origin
         return Problem(origin, str(error), f"mend or uninstall {origin.distribution}")
 
@@ -115,7 +117,11 @@ def components_of(source: Source) -> dict[str, str]:
     paths = {key.removesuffix(".component") for key in source.tree if key.endswith(".component")}
     order = {path: i for i, path in enumerate((*SLOTS, "heads", "process"))}
     ranked = sorted(paths, key=lambda path: (order.get(path.split(".")[0], len(order)), path))
-    return {path: source.tree[f"{path}.component"].value for path in ranked}
+    components = {path: source.tree[f"{path}.component"].value for path in ranked}
+    for path, component in components.items():
+        if not isinstance(component, str):
+            raise RequestError(f"{source.id}: {path}.component = {component!r} is no name")
+    return components
 
 
 def natural(name: str) -> list[tuple[int, str]]:

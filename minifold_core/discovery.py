@@ -167,13 +167,14 @@ def _by_name(group: str, problems: list[Problem]) -> dict[str, list[EntryPoint]]
     for distribution in distributions():
         try:
             points = list(distribution.entry_points.select(group=group))
+            name = points and str(distribution.metadata["Name"] or distribution.locate_file(""))
         except Exception as error:  # the metadata of any installed package may be damaged
             where = Origin("entry points", "", str(distribution.locate_file("")), "?")
             problems.append(Problem(where, f"{type(error).__name__}: {error}", "reinstall it"))
             continue
         # The first of a name on sys.path is the one that is imported.
-        if points and distribution.name not in seen:
-            seen.add(distribution.name)
+        if points and name not in seen:
+            seen.add(name)
             for point in points:
                 grouped.setdefault(point.name, []).append(point)
     return grouped

@@ -52,8 +52,10 @@ STATE_PORTS = (
     Port("t", "B"),
     Port("snr", "B"),
     Port("coords_prev", "B,L,3", width=3),
-    Port("scale", "B"),
 )
+"""What the denoiser may read beside the trunk."""
+READ_OUT_PORTS = (Port("scale", "B"),)
+"""What heads behind the denoiser may read beside the trunk and the denoiser's ports."""
 TRUTH_PORTS = (
     Port("truth.ca", "B,L,3", width=3),
     Port("truth.rotations", "B,L,3,3", width=3),

@@ -76,28 +76,34 @@ def read_source(
         layer = flatten(file.tables, file.origin)
         _sizes(layer)
         tree = merge(tree, layer)
+    flags = flatten(dict(values or {}), "--set")
     swaps = {f"{slot}.component": Leaf(c, "--with") for slot, c in (components or {}).items()}
+    swaps |= {key: leaf for key, leaf in flags.items() if key.endswith(".component")}
     tree = merge(tree, swaps)
     sizes = (meta.size,) if meta else _sizes(tree)
-    full, overlay = {k: v for k, v in tree.items() if not k.startswith("sizes.")}, {}
     if meta and size == FULL:
         size = meta.size
     if size not in sizes:
         raise RequestError(f"{identifier} has no size '{size}'; {did_you_mean(size, sizes)}")
-    if not meta:
-        prefix = f"sizes.{size}."
-        overlay = {k.removeprefix(prefix): v for k, v in tree.items() if k.startswith(prefix)}
-        full = merge(full, _presets(full, size))
-    tree = merge(full, overlay)
-    for file in (file for file in files if file.own and not file.meta):
-        # What a user's own file says holds at every size, unless the file says otherwise.
-        layer = flatten(file.tables, file.origin)
-        prefix = f"sizes.{size}."
-        tree = merge(tree, {k: v for k, v in layer.items() if not k.startswith("sizes.")})
-        mine = {k.removeprefix(prefix): v for k, v in layer.items() if k.startswith(prefix)}
-        tree = merge(merge(tree, mine), swaps)
-    tree = merge(tree, flatten(dict(values or {}), "--set"))
+    own = {file.origin for file in files if file.own}
+    tree = tree if meta else _sized(tree, size, own)
+    tree = merge(tree, flags)
     return Source(identifier, lineage, tree, sizes, size)
+
+
+def _sized(tree: Tree, size: str, own: set[str]) -> Tree:
+    """The tree at a size: presets of its components, then its size table, above the rest.
+
+    What a user's ``own`` files say holds at every size, unless their size tables say otherwise.
+    """
+    prefix = f"sizes.{size}."
+    overlay = {k.removeprefix(prefix): v for k, v in tree.items() if k.startswith(prefix)}
+    full = {k: v for k, v in tree.items() if not k.startswith("sizes.")}
+    full = merge(full, {k: v for k, v in overlay.items() if k.endswith(".component")})
+    sized = merge(merge(full, _presets(full, size)), overlay)
+    for layer in (full, overlay):
+        sized = merge(sized, {k: v for k, v in layer.items() if v.origin in own})
+    return sized
 
 
 def _sizes(tree: Tree) -> tuple[str, ...]:
@@ -135,14 +141,22 @@ def merge(base: Tree, layer: Tree) -> Tree:
         if key.endswith(".component") and key in base and base[key].value != leaf.value
     ]
 
+    above = {prefix for key in layer for prefix in _prefixes(key)}
+
     def kept(key: str) -> bool:
         bare = key.split(".", 2)[2] if key.startswith("sizes.") else key
         if any(bare.startswith(prefix) for prefix in replaced):
             return False
         # A table replaces a plain value of the same name, and the other way round.
-        return not any(key.startswith(k + ".") or k.startswith(key + ".") for k in layer)
+        return key not in above and not any(prefix in layer for prefix in _prefixes(key))
 
     return {key: leaf for key, leaf in base.items() if kept(key)} | layer
+
+
+def _prefixes(key: str) -> list[str]:
+    """The tables that a key lies in: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = key.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def nest(tree: Mapping[str, Leaf] | Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def history(package: VersionPackage) -> list[dict[str, Any]]:
 def published_best(package: VersionPackage) -> dict[str, Any] | None:
     """The published figures of the version's best epoch."""
     known = entry(package)
-    rows = (row for row in history(package) if row["epoch"] == known.best_epoch)
+    rows = (row for row in history(package) if row.get("epoch") == known.best_epoch)
     return next(rows, known.published)
 
 

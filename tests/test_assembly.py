@@ -59,6 +59,11 @@ def test_sizes_by_rg_need_a_head_that_predicts_it() -> None:
     assert "--set coordinates.scale=fixed" in said
 
 
+def test_sizes_by_rg_need_a_head_that_learns_it() -> None:
+    said = refusal(values={"coordinates.scale": "rg", "losses.rg.weight": 0})
+    assert said.endswith("Use --set losses.rg.weight=0.5, or --set coordinates.scale=fixed")
+
+
 def test_losses_switched_off_need_no_ports() -> None:
     off = {"losses.fape.weight": 0, "losses.frame_rot.weight": 0}
     wiring = wire(load_recipe("v13", components={"denoiser": "egnn"}, values=off))

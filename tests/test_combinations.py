@@ -89,7 +89,7 @@ def test_what_fits_trains(
 
 def _fits(denoiser: str, stack: str, aux: str, scale: str, loss: str, head: bool) -> bool:
     try:
-        wire(mix(denoiser, stack, aux, scale, [loss], head))
+        wire(mix(denoiser, stack, aux, scale, [loss, "rg"], head))
     except RequestError:
         return False
     return True

@@ -126,6 +126,20 @@ def test_a_users_own_file_holds_at_every_size(tmp_path: Path) -> None:
     assert load_recipe(path).values()["denoiser.layers"][0] == 5
 
 
+def test_a_swapped_component_leaves_nothing_of_the_old_one_in_a_users_file(tmp_path: Path) -> None:
+    own = write(tmp_path / "a.toml", 'extends = "v13"\n[denoiser]\nquery_points = 2\nlayers = 3\n')
+    child = write(tmp_path / "b.toml", 'extends = "a.toml"\n[denoiser]\ncomponent = "egnn"\n')
+    preset = {"layers": 4, "d_model": 128}
+    for recipe in (
+        load_recipe(own, "nano", components={"denoiser": "egnn"}),
+        load_recipe(own, "nano", values={"denoiser.component": "egnn"}),
+        load_recipe(child, "nano"),
+    ):
+        config = recipe.slots["denoiser"].config.model_dump()
+        assert {key: config[key] for key in preset} == preset
+    assert load_recipe(child).slots["denoiser"].config.model_dump()["d_model"] == 512
+
+
 def test_other_sizes_of_a_users_file_are_checked_too(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.toml", 'extends = "v13"\n[sizes.nano.denoser]\nlayers = 1\n')
     with pytest.raises(RequestError, match="unknown key 'denoser'; did you mean 'denoiser'"):

@@ -87,6 +87,8 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.step = 0
         self.best = math.inf
+        self.finished = 0
+        self.row: dict[str, float] = {}
         self.means = Averages()
         self.on_step: Callable[[int], None] = lambda steps: None
         model.set_checkpointing(self.config.checkpointing)
@@ -111,16 +113,14 @@ class Trainer:
 
     def fit(self, run: Run) -> None:
         """Train to the end and write the run; an interruption saves what there is."""
-        finished = 0
         try:
             while self.step < self.total_steps:
-                self._epoch(finished + 1, run)
-                finished += 1
+                self._epoch(self.finished + 1, run)
         except (KeyboardInterrupt, SystemExit):
             partial = self.means.means()
             if partial:
-                run.add_epoch({"epoch": finished + 1, "step": self.step} | partial)
-            self._save(run.last, finished, {})
+                run.add_epoch({"epoch": self.finished + 1, "step": self.step} | partial)
+            self._save(run.last, self.finished, {} if partial else self.row)
             note(f"stopped at step {self.step}; weights saved in {run.last}")
             raise
 
@@ -139,7 +139,7 @@ class Trainer:
             row |= validate(self.model, self.objective, self._validation_batches(), epoch)
         row["seconds"] = time.monotonic() - started
         run.add_epoch(row)
-        self.means = Averages()
+        self.finished, self.row, self.means = epoch, row, Averages()
         score = row.get("val/total_fixed", row["train/total_fixed"])
         better = score < self.best
         if better:

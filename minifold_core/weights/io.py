@@ -15,13 +15,17 @@ from minifold_core.assembly import assemble
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.model import FoldModel
-from minifold_core.recipe import Recipe, recipe_from_tables
+from minifold_core.recipe import Recipe, Slot, recipe_from_tables
 from minifold_core.weights.header import Header, find_weights, read_header
 
 
 def components_of(recipe: Recipe) -> dict[str, str]:
-    """Slot path to ``"name/version"``, as headers record it."""
-    return {path: f"{slot.spec.name}/{slot.spec.version}" for path, slot in recipe.slots.items()}
+    """Slot path, and ``process``, to ``"name/version"``, as headers record it."""
+    return {path: _made_by(slot) for path, slot in _parts(recipe).items()}
+
+
+def _parts(recipe: Recipe) -> dict[str, Slot]:
+    return recipe.slots | {"process": recipe.process}
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> None:
@@ -45,7 +49,8 @@ def load_model(path: str | Path) -> tuple[FoldModel, Header]:
     file = find_weights(path)
     header = read_header(file)
     recipe = recipe_from_tables(header.recipe, str(file))
-    _check_components(recipe, header, file)
+    for name, slot in _parts(recipe).items():
+        _check_component(header, name, slot, file)
     model = assemble(recipe)
     copy_exactly(model, _read(file), str(file))
     return model.eval(), header
@@ -62,13 +67,15 @@ def load_slot(model: FoldModel, slot: str, path: str | Path) -> tuple[Header, st
         ProtectedError: its tensors do not fit; the model is unchanged.
     """
     file = find_weights(path)
+    header = read_header(file)
+    _check_component(header, slot, model.recipe.slots[slot], file)
     prefix = f"{slot}."
     tensors = {n.removeprefix(prefix): t for n, t in _read(file).items() if n.startswith(prefix)}
     if not tensors:
         raise RequestError(f"{file} has no tensors under '{slot}'")
     copy_exactly(model.part(slot), tensors, f"{file} ({slot})")
     with file.open("rb") as content:
-        return read_header(file), file_digest(content, "sha256").hexdigest()
+        return header, file_digest(content, "sha256").hexdigest()
 
 
 def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -95,14 +102,17 @@ def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source:
             tensor.copy_(tensors[name])
 
 
-def _check_components(recipe: Recipe, header: Header, file: Path) -> None:
-    for path, now in components_of(recipe).items():
-        then = header.components.get(path)
-        if then != now:
-            raise ProtectedError(
-                f"{file}: {path} was made by component {then}, and {now} is installed; "
-                "install the plugin version that made it"
-            )
+def _check_component(header: Header, path: str, slot: Slot, file: Path) -> None:
+    then, now = header.components.get(path), _made_by(slot)
+    if then != now:
+        raise ProtectedError(
+            f"{file}: {path} was made by component {then}, not by {now}; "
+            "install the plugin version that made it, or name the component that fits"
+        )
+
+
+def _made_by(slot: Slot) -> str:
+    return f"{slot.spec.name}/{slot.spec.version}"
 
 
 def _read(file: Path) -> dict[str, Tensor]:

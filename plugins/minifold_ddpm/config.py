@@ -16,6 +16,6 @@ class DDPMConfig(ComponentConfig):
         max_beta: upper bound of the variance that one step adds.
     """
 
-    timesteps: int = Field(default=1000, ge=2)
+    timesteps: int = Field(default=1000, ge=4)
     offset: float = Field(default=0.008, gt=0)
     max_beta: float = Field(default=0.999, gt=0, lt=1)

@@ -86,7 +86,7 @@ class ClashConfig(LossConfig):
     Attributes:
         threshold: distance from which there is no overlap.
         unit: what ``threshold`` counts: ``angstrom``, or model units, which in v9 made it some
-            30 Å and had it punish nearly every pair.
+            36 Å and had it punish nearly every pair.
     """
 
     ports = (COORDS, Port("contacts", "B,L,L", optional=True), TRUE_CA)
