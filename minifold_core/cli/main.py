@@ -79,8 +79,8 @@ def run(arguments: list[str]) -> int:
 def main() -> NoReturn:
     """Entry point of the ``minifold`` script."""
     signal.signal(signal.SIGTERM, _terminated)
-    # OpenMP threads that spin long for each other stand still beside any other load: one nano
-    # step took 0.2 s alone, 1-3 s on a machine with a third busy thread, and 0.4 s with this.
+    # OpenMP threads that spin long for each other stand still beside other load: a nano step took
+    # 0.2 s in quiet moments and up to 3 s beside other work; with this, 0.2 to 0.4 s.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(run(sys.argv[1:]))
 
