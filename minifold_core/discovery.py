@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from minifold_core.errors import RequestError, did_you_mean
@@ -68,10 +69,11 @@ class VersionPackage:
 
 @dataclass
 class Found(Generic[T]):
-    """Usable things by name, and the problems of the others."""
+    """Usable things by name, the problems of the others, and how long plugins took to load."""
 
     items: dict[str, T] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    load_ms: dict[Origin, float] = field(default_factory=dict)
 
 
 @cache
@@ -117,12 +119,15 @@ class Offer:
 @cache
 def find_components() -> Found[Offer]:
     """All components of all usable plugins, under ``"kind/name"``."""
+    import minifold_core.hookspecs  # noqa: F401  what all plugins import is no one's load time
+
     found: Found[Offer] = Found()
     offers: dict[str, list[Offer]] = {}
     for name, points in _by_name(PLUGIN_GROUP, found.problems).items():
         if _clash(found.problems, f"plugin '{name}'", [Origin.of(p) for p in points]):
             continue
         origin = Origin.of(points[0])
+        start = perf_counter()
         try:
             for spec in _components_of(points[0]):
                 offers.setdefault(f"{spec.kind}/{spec.name}", []).append(Offer(spec, origin))
@@ -130,6 +135,7 @@ def find_components() -> Found[Offer]:
             cause = f"{type(error).__name__}: {error}"
             mend = f"mend or uninstall {origin.distribution}"
             found.problems.append(Problem(origin, cause, mend))
+        found.load_ms[origin] = 1e3 * (perf_counter() - start)
     for key, same in offers.items():
         if not _clash(found.problems, f"component '{key}'", [offer.origin for offer in same]):
             found.items[key] = same[0]

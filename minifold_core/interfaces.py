@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +61,24 @@ class Denoiser(Component):
     """A noised state to the structure without noise: gives ``coords``, perhaps ``rotations``.
 
     It needs ``coords_t`` in model units and reads the noise level from ``t`` or ``snr``.
+
+    Attributes:
+        equivariant: whether turning and shifting the state does the same to the prediction.
     """
+
+    equivariant: ClassVar[bool] = True
 
 
 class Head(Component):
     """A prediction made beside the coordinates, from trunk features or from the denoiser's."""
+
+
+class PoolingHead(Head):
+    """A head that reads a chain as a whole, through one vector: the chain's embedding."""
+
+    @abstractmethod
+    def pool(self, single: Tensor, mask: Tensor) -> Tensor:
+        """[B, d] embeddings of chains with residue features ``single`` [B, L, d] in ``mask``."""
 
 
 class Loss(ABC):
@@ -84,6 +97,27 @@ class Loss(ABC):
 
         Returns:
             [B] in float32 or wider; 0 for a protein in which the term has nothing to measure.
+        """
+
+
+FLOOR = "floor_"
+
+
+class Metric(ABC):
+    """Figures of merit of a prediction: read by people, never trained on."""
+
+    def __init__(self, config: ComponentConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def __call__(self, prediction: Mapping[str, Tensor], truth: Truth) -> dict[str, Tensor]:
+        """Figures by name, each [B], NaN for a protein in which there is nothing to measure.
+
+        A figure called ``floor_NAME`` is what a trivial predictor scores in the figure ``NAME``.
+
+        Args:
+            prediction: the ports that the metric needs, and no other.
+            truth: native structures in model units.
         """
 
 

@@ -95,6 +95,15 @@ def aux_dist(logits, y, known):
     return mean(terms)
 
 
+def aux_distogram(logits, y, known):
+    last = logits.shape[-1] - 1
+    terms = []
+    for i, j in pairs(known):
+        place = min(max(int((norm(y[i] - y[j]) * UNIT - 2.0) / (38.0 / (last + 1))), 0), last)
+        terms.append(log(sum(exp(x - logits[i, j, place]) for x in logits[i, j])))
+    return mean(terms)
+
+
 def clash(x, contacts, known, index):
     bonded = set(chains(known, index, 2))
     free = [(i, j) for i, j in pairs(known) if not (abs(i - j) == 1 and min(i, j) in bonded)]

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from minifold_core.diffusion.noise import centred
-from minifold_core.errors import RequestError
 from minifold_ddpm.config import DDPMConfig
 from minifold_ddpm.process import DDPM
 
@@ -89,12 +88,6 @@ def test_trajectories_descend_from_the_noisiest_time(steps):
     assert max(gaps) - min(gaps) <= 1
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001])
-def test_trajectories_out_of_range_are_refused(steps):
-    with pytest.raises(RequestError, match=r"1 to 1000"):
-        PROCESS.trajectory(steps)
-
-
 @pytest.mark.parametrize("t", [1, 2, 400, 998, 999])
 def test_eta_1_is_the_posterior(t):
     """Ho et al. 2020, Eq. 7: mean and variance of q(x_{t-1} | x_t, x_0)."""
@@ -124,18 +117,6 @@ def test_eta_0_keeps_the_noise_and_draws_none():
     assert torch.equal(used.get_state(), state)
     same_noise = PROCESS.noise(x0, torch.tensor([300]), mask, [generator()] * len(mask))
     torch.testing.assert_close(stepped, same_noise, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_steps_stay_centred_and_masked_whatever_the_prediction(eta):
-    mask = torch.ones(2, 12, dtype=torch.bool)
-    mask[1, 7:] = False
-    x_t = PROCESS.prior(mask, [generator()] * len(mask))
-    drifting = torch.randn(2, 12, 3, generator=generator(3)) + 5
-    for s in (400, 0, None):
-        x_s = PROCESS.step(x_t, drifting, 800, s, mask, eta, [generator()] * len(mask))
-        assert x_s.sum(1).abs().max() < 1e-4
-        assert (x_s[1, 7:] == 0).all()
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])

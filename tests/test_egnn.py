@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from component_checks import perturb
+from minifold_core.testing import perturb
 from minifold_egnn.config import EGNNDenoiserConfig
 from minifold_egnn.denoiser import EGNNDenoiser
 from minifold_egnn.layer import EGNNLayer, mean_weights, radial
@@ -60,10 +60,6 @@ def moved(inputs: dict, isometry: Tensor, shift: Tensor | float = 0.0) -> dict:
             if inputs[name] is not None
         },
     }
-
-
-def loss(out: dict[str, Tensor]) -> Tensor:
-    return (out["coords"] * torch.arange(3.0)).sum()
 
 
 def first_by_joining(layer: EGNNLayer, features: Tensor, pair: Tensor, seen: Tensor) -> Tensor:
@@ -176,16 +172,13 @@ def test_an_untrained_denoiser_returns_the_state() -> None:
     assert_close(out["coords"], inputs["coords_t"] * inputs["mask"][..., None])
 
 
-@pytest.mark.parametrize("mirrored", [False, True], ids=["turned", "mirrored"])
 @pytest.mark.parametrize("previous", [False, True], ids=["", "self-conditioned"])
 @pytest.mark.parametrize("t", [0, 500, 999])
 @pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
-def test_predictions_move_with_the_state(
-    mirrored: bool, previous: bool, t: int, scale: float
-) -> None:
+def test_predictions_are_mirrored_with_the_state(previous: bool, t: int, scale: float) -> None:
     denoiser, inputs = small(), ports([14, 9, 3], previous=previous)
     inputs |= {"coords_t": scale * inputs["coords_t"], "t": torch.full((3,), t)}
-    by, shift = isometry(t, mirrored), 10 * torch.randn(3, dtype=torch.float64)
+    by, shift = isometry(t, True), 10 * torch.randn(3, dtype=torch.float64)
     before = denoiser(**inputs)["coords"]
     after = denoiser(**moved(inputs, by, shift))["coords"]
     there = inputs["mask"][..., None]
@@ -223,21 +216,6 @@ def test_every_input_is_read(port: str) -> None:
     assert (changed - denoiser(**inputs)["coords"]).abs().max() > 1e-3
 
 
-def test_padding_and_batch_order_change_nothing() -> None:
-    denoiser, inputs = small(), ports([14, 9, 3])
-    whole = denoiser(**inputs)["coords"]
-    order = [2, 0, 1]
-    shuffled = denoiser(**{k: v[order] for k, v in inputs.items()})["coords"]
-    for row, length in enumerate([14, 9, 3]):
-        alone = {k: v[row : row + 1] for k, v in inputs.items()}
-        for name in ("single", "mask", "coords_t", "coords_prev"):
-            alone[name] = alone[name][:, :length]
-        alone["pair"] = alone["pair"][:, :length, :length]
-        expected = denoiser(**alone)["coords"][0]
-        assert_close(whole[row, :length], expected, atol=1e-9, rtol=0)
-        assert_close(shuffled[order.index(row), :length], expected, atol=1e-9, rtol=0)
-
-
 def test_padding_is_zero_whatever_the_inputs_hold_there() -> None:
     denoiser, inputs = small(), ports([9, 5])
     out = denoiser(**inputs)["coords"]
@@ -249,43 +227,20 @@ def test_padding_is_zero_whatever_the_inputs_hold_there() -> None:
     assert_close(denoiser(**dirty)["coords"], out)
 
 
-def survives(denoiser: EGNNDenoiser, inputs: dict, autocast: torch.dtype | None) -> None:
-    inputs = {**inputs, "coords_t": inputs["coords_t"].requires_grad_()}
-    with torch.autocast("cpu", dtype=autocast, enabled=autocast is not None):
-        out = denoiser(**inputs)
-    assert out["coords"].dtype == inputs["coords_t"].dtype
-    assert out["coords"].isfinite().all()
-    loss(out).backward()
-    assert inputs["coords_t"].grad.isfinite().all()
-    for name, weight in denoiser.named_parameters():
-        assert weight.grad is not None, name
-        assert weight.grad.isfinite().all(), name
-
-
-@pytest.mark.parametrize("lengths", [[1], [2], [3], [7, 0]])
-@pytest.mark.parametrize("previous", [False, True], ids=["", "self-conditioned"])
-def test_short_chains_and_empty_rows_stay_finite(lengths: list[int], previous: bool) -> None:
-    survives(small(), ports(lengths, previous=previous), None)
-
-
 def test_a_residue_without_others_stays_where_it_is() -> None:
     inputs = ports([1])
     assert_close(small()(**inputs)["coords"], inputs["coords_t"])
 
 
-@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("scale", [0.0, 1.0, 1e6])
-def test_coincident_and_far_points_stay_finite(dtype: torch.dtype | None, scale: float) -> None:
-    inputs = ports([11, 4, 0], torch.float32)
-    for name in ("coords_t", "coords_prev"):
-        inputs[name] = inputs[name] * scale
-    survives(small(torch.float32), inputs, dtype)
-
-
-def test_two_coincident_points_among_others_stay_finite() -> None:
-    inputs = ports([11], torch.float32)
-    inputs["coords_t"][0, 5] = inputs["coords_t"][0, 4]
-    survives(small(torch.float32), inputs, None)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_far_points_stay_finite_in_half_precision(dtype: torch.dtype) -> None:
+    denoiser, inputs = small(torch.float32), ports([11, 4, 0], torch.float32)
+    far = {name: 1e6 * inputs[name] for name in ("coords_t", "coords_prev")}
+    with torch.autocast("cpu", dtype=dtype):
+        coords = denoiser(**inputs | far)["coords"]
+    coords.sum().backward()
+    assert coords.isfinite().all()
+    assert all(weight.grad.isfinite().all() for weight in denoiser.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -301,17 +256,13 @@ def test_distances_and_sums_of_coordinates_keep_their_precision_under_autocast(
     assert_close(shifted[there] - 1000.0, near[there], atol=2e-2, rtol=0)
 
 
-def test_checkpointing_changes_no_number() -> None:
-    plain, saving = small().train(), small().train()
-    saving.checkpointing = True
-    calls: list[bool] = []
-    for denoiser, expected in ((plain, 1), (saving, 2)):
-        calls.clear()
-        denoiser.layers[0].message.register_forward_pre_hook(lambda *_: calls.append(True))
-        loss(denoiser(**ports([9, 5]))).backward()
+def test_checkpointing_recomputes_each_layer() -> None:
+    for checkpointing, expected in ((False, 1), (True, 2)):
+        denoiser, calls = small().train(), []
+        denoiser.checkpointing = checkpointing
+        denoiser.layers[0].message.register_forward_pre_hook(lambda *_, c=calls: c.append(True))
+        denoiser(**ports([9, 5]))["coords"].sum().backward()
         assert len(calls) == expected
-    for (name, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
-        assert torch.equal(a.grad, b.grad), name
 
 
 def count(config: EGNNDenoiserConfig, single: int, pair: int) -> int:

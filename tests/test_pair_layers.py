@@ -7,15 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
-from component_checks import mask_of, perturb, rng
+from minifold_core.testing import perturb
 from minifold_pairs.attention import AxialAttention, attend_explicitly, key_bias
 from minifold_pairs.outer import OuterProductMean
 from minifold_pairs.positions import LinearPositions, LogPositions, log_bins
 from minifold_pairs.triangle_update import LIMIT, TriangleUpdate
 
-MASK = mask_of((6, 9, 3))
+MASK = torch.arange(9) < torch.tensor([6, 9, 3])[:, None]
 PAIR_MASK = MASK[:, :, None] & MASK[:, None, :]
 D = 10
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def pair_features(scale: float = 1.0) -> Tensor:

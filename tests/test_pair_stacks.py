@@ -4,12 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from component_checks import (
-    assert_finite_both_ways,
-    assert_padding_and_order_change_nothing,
-    pair_inputs,
-    perturb,
-)
+from minifold_core.interfaces import Features
+from minifold_core.testing import draw, perturb
 from minifold_pairs.axial import AxialPairStack
 from minifold_pairs.config import (
     AxialPairStackConfig,
@@ -25,6 +21,11 @@ STACKS: dict[str, tuple[type, PairStackConfig]] = {
     "axial": (AxialPairStack, AxialPairStackConfig(**NANO)),
     "triangle": (TrianglePairStack, TrianglePairStackConfig(**NANO, tri_mul_dim=8)),
 }
+
+
+def pair_inputs(lengths: tuple[int, ...] = (7, 11, 4)) -> Features:
+    needs = PairStackConfig().needs()
+    return draw(needs, {"single": D_SINGLE}, lengths, dtype=torch.float32)
 
 
 def build(name: str) -> BlockPairStack:
@@ -58,45 +59,20 @@ def test_parameter_counts() -> None:
     assert 5_000_000 < v13 < 5_400_000
 
 
-def test_gives_what_the_config_says(stack: BlockPairStack) -> None:
-    inputs = pair_inputs(D_SINGLE)
-    b, length = inputs["mask"].shape
-    pair = stack(**inputs)
-    assert list(pair) == ["pair"]
-    assert pair["pair"].shape == (b, length, length, NANO["d_pair"])
-
-
-def test_padding_and_order_change_nothing(stack: BlockPairStack) -> None:
-    assert_padding_and_order_change_nothing(stack, pair_inputs(D_SINGLE))
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_short_chains(stack: BlockPairStack, length: int) -> None:
-    assert_finite_both_ways(stack, pair_inputs(D_SINGLE, (length,)))
-
-
-def test_a_row_without_residues_stays_finite(stack: BlockPairStack) -> None:
-    inputs = pair_inputs(D_SINGLE)
-    inputs["mask"] = inputs["mask"].clone()
-    inputs["mask"][1] = False
-    assert_finite_both_ways(stack, inputs)
-    inputs["mask"][:] = False
-    assert_finite_both_ways(stack, inputs)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
-def test_half_precision_stays_finite(
-    stack: BlockPairStack, dtype: torch.dtype, scale: float
+def test_huge_features_stay_finite_in_half_precision(
+    stack: BlockPairStack, dtype: torch.dtype
 ) -> None:
-    inputs = pair_inputs(D_SINGLE)
-    inputs["single"] = inputs["single"] * scale
+    inputs = pair_inputs()
     with torch.autocast("cpu", dtype=dtype):
-        assert_finite_both_ways(stack, inputs)
+        pair = stack(**inputs | {"single": 1e4 * inputs["single"]})["pair"]
+    pair.float().pow(2).sum().backward()
+    assert pair.isfinite().all()
+    assert all(weight.grad.isfinite().all() for weight in stack.parameters())
 
 
 def test_half_precision_is_near_single_precision(stack: BlockPairStack) -> None:
-    inputs = pair_inputs(D_SINGLE)
+    inputs = pair_inputs()
     exact = stack(**inputs)["pair"]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = stack(**inputs)["pair"].float()
@@ -104,16 +80,15 @@ def test_half_precision_is_near_single_precision(stack: BlockPairStack) -> None:
 
 
 def test_contacts_are_optional_and_used(stack: BlockPairStack) -> None:
-    inputs = pair_inputs(D_SINGLE)
+    inputs = pair_inputs()
     without = inputs | {"contacts": None}
-    assert_finite_both_ways(stack, without)
     zero = inputs | {"contacts": torch.zeros_like(inputs["contacts"])}
     torch.testing.assert_close(stack(**without)["pair"], stack(**zero)["pair"])
     assert not torch.allclose(stack(**inputs)["pair"], stack(**zero)["pair"], atol=1e-2)
 
 
 def test_breaks_in_the_chain_matter_and_the_first_number_does_not(stack: BlockPairStack) -> None:
-    inputs = pair_inputs(D_SINGLE)
+    inputs = pair_inputs()
     broken = torch.arange(inputs["mask"].shape[1]).expand_as(inputs["mask"]).clone()
     shifted = broken + 1000
     broken[:, 3:] += 5
@@ -127,7 +102,7 @@ def test_breaks_in_the_chain_matter_and_the_first_number_does_not(stack: BlockPa
 
 def test_only_log_scaled_positions_tell_long_separations_apart() -> None:
     def at(separation: int, name: str) -> torch.Tensor:
-        inputs = pair_inputs(D_SINGLE, (2,)) | {"residue_index": torch.tensor([[0, separation]])}
+        inputs = pair_inputs((2,)) | {"residue_index": torch.tensor([[0, separation]])}
         return build(name)(**inputs)["pair"]
 
     torch.testing.assert_close(at(33, "axial"), at(60, "axial"), rtol=0, atol=0)
@@ -136,27 +111,15 @@ def test_only_log_scaled_positions_tell_long_separations_apart() -> None:
     torch.testing.assert_close(at(512, "triangle"), at(900, "triangle"), rtol=0, atol=0)
 
 
-def test_checkpointing_recomputes_and_changes_no_number(stack: BlockPairStack) -> None:
+def test_checkpointing_recomputes_in_training_alone(stack: BlockPairStack) -> None:
     calls = []
     stack.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
-    gradients = []
-    for checkpointing, expected_calls in ((False, 1), (True, 2)):
+    for checkpointing, training, expected in ((False, True, 1), (True, True, 2), (True, False, 1)):
         stack.checkpointing = checkpointing
+        stack.train(training)
         calls.clear()
-        assert_finite_both_ways(stack, pair_inputs(D_SINGLE))
-        assert len(calls) == expected_calls
-        gradients.append([p.grad.clone() for p in stack.parameters() if p.grad is not None])
-    for plain, recomputed in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, recomputed, rtol=0, atol=0)
-
-
-def test_checkpointing_is_off_outside_training(stack: BlockPairStack) -> None:
-    stack.checkpointing = True
-    stack.eval()
-    calls = []
-    stack.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
-    assert_finite_both_ways(stack, pair_inputs(D_SINGLE))
-    assert len(calls) == 1
+        stack(**pair_inputs())["pair"].sum().backward()
+        assert len(calls) == expected
 
 
 def test_a_new_stack_starts_from_its_initial_features() -> None:
@@ -166,7 +129,7 @@ def test_a_new_stack_starts_from_its_initial_features() -> None:
         shallow.load_state_dict(
             {k: v for k, v in fresh.state_dict().items() if not k.startswith("blocks.")}
         )
-        inputs = pair_inputs(D_SINGLE)
+        inputs = pair_inputs()
         torch.testing.assert_close(fresh(**inputs), shallow(**inputs))
 
 
