@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import requires, version
 
 from minifold_core import catalogue
-from minifold_core.discovery import Origin, find_components, find_versions
+from minifold_core.discovery import Origin, find_components, find_versions, version_package
 from minifold_core.errors import MinifoldError
 
 
@@ -92,9 +92,11 @@ def _configs(origin: Origin) -> str:
 
 def _version(name: str) -> str:
     from minifold_core.assembly import wire
+    from minifold_core.cards import card_of
     from minifold_core.recipe import load_recipe
     from minifold_core.recipe_tree import read_source
 
+    card_of(version_package(name))
     sizes = read_source(name).sizes
     for size in sizes:
         wire(load_recipe(name, size))

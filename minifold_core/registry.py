@@ -47,13 +47,19 @@ def entry(package: VersionPackage) -> Entry:
     return shipped.get(package.id, Entry())
 
 
-def history(package: VersionPackage) -> list[dict[str, Any]]:
-    """The published training table of a version, a dict per epoch; empty if none was published."""
+def printed_history(package: VersionPackage) -> list[dict[str, str]]:
+    """The published training table of a version as it was printed; empty if none was."""
     path = package.directory / "history.csv"
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [{k: _number(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        return list(csv.DictReader(file))
+
+
+def history(package: VersionPackage) -> list[dict[str, Any]]:
+    """The published training table as numbers, a dict per epoch without what was not printed."""
+    rows = printed_history(package)
+    return [{key: _number(text) for key, text in row.items() if text} for row in rows]
 
 
 def published_best(package: VersionPackage) -> dict[str, Any] | None:

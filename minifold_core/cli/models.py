@@ -74,7 +74,7 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a version: its parts, losses and training, or every value with its origin."""
+    """Show a version: its parts, losses, training and record, or every value with its origin."""
     from minifold_core.assembly import wire
     from minifold_core.discovery import version_package
     from minifold_core.recipe import load_recipe
@@ -95,6 +95,8 @@ def show(
 
 
 def _description(recipe: Recipe, package: VersionPackage | None, resolved: bool) -> dict[str, Any]:
+    from minifold_core.cli.record import record
+
     counts = _counts(recipe, package)
     described = {
         "id": recipe.id,
@@ -113,6 +115,7 @@ def _description(recipe: Recipe, package: VersionPackage | None, resolved: bool)
         "losses": {name: term.table() for name, term in recipe.losses.items()},
         "training": recipe.training.model_dump(mode="json"),
         "sampling": recipe.sampling.model_dump(mode="json"),
+        **record(package),
     }
     if resolved:
         described["values"] = {
@@ -123,6 +126,7 @@ def _description(recipe: Recipe, package: VersionPackage | None, resolved: bool)
 
 
 def _print_summary(recipe: Recipe, package: VersionPackage | None, asked: str) -> None:
+    from minifold_core.cli.record import print_record
     from minifold_core.registry import entry
 
     known = entry(package) if package else None
@@ -150,6 +154,8 @@ def _print_summary(recipe: Recipe, package: VersionPackage | None, asked: str) -
         f"training: {chosen.epochs} epochs, batches of {chosen.batch_size} × {chosen.accumulate}, "
         f"learning rate {chosen.learning_rate:g}"
     )
+    if package:
+        print_record(package)
     print(f"every value and its origin: minifold show {asked} --resolved")
 
 

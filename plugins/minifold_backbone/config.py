@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from minifold_core.components import ComponentConfig
+from minifold_core.components import ComponentConfig, LossFacts
 from minifold_core.ports import Port
-from minifold_losses.config import LossConfig
+from minifold_losses.config import SQUARED, UNITS, LossConfig
 
 BACKBONE = Port("backbone", "B,L,4,3", width=3)
 
@@ -47,13 +47,34 @@ class BackboneLossConfig(LossConfig):
 class BackboneFAPEConfig(BackboneLossConfig):
     """Frame aligned point error of four atoms per residue, unclamped."""
 
+    facts = LossFacts(
+        formula="FAPE of the atoms N, Cα, C and O in the frames that N, Cα and C make",
+        unit=UNITS,
+        floor="1.76 all atoms at one point (demo set)",
+        target="0",
+    )
+
 
 class BackboneBondConfig(BackboneLossConfig):
     """Lengths of the four kinds of backbone bonds."""
 
+    facts = LossFacts(
+        formula="mean over N-Cα, Cα-C, C-N and C=O bonds of (length − ideal length)²",
+        unit=SQUARED,
+        floor="0.019 all atoms at one point (demo set)",
+        target="0.0001, which is 0.1 Å; natural bonds vary by 0.01 to 0.02 Å",
+    )
+
 
 class BackboneAngleConfig(BackboneLossConfig):
     """Angles at Cα, at C and at the next N."""
+
+    facts = LossFacts(
+        formula="mean over N-Cα-C, Cα-C-N and C-N-Cα angles of (cos θ − cos of the ideal angle)²",
+        unit="none; from 0 to 4",
+        floor="0.20 all atoms at one point, where cos θ = 0 (demo set)",
+        target="0.0014, which the native chains of the demo set score",
+    )
 
 
 class OmegaConfig(BackboneLossConfig):
@@ -64,8 +85,22 @@ class OmegaConfig(BackboneLossConfig):
             which leaves alone the 5 % of bonds before proline that are cis.
     """
 
+    facts = LossFacts(
+        formula="mean over peptide bonds of 1 − cos(ω − ω*)",
+        unit="none; from 0 to 2",
+        floor="1 for uniformly random torsions",
+        target="0 against native angles; against 180° native chains score 0.005 (demo set), and "
+        "each cis bond 2",
+    )
     target: Literal["planar", "native"] = "planar"
 
 
 class PhiPsiConfig(BackboneLossConfig):
     """Torsions on either side of Cα."""
+
+    facts = LossFacts(
+        formula="mean over φ and ψ of 1 − cos of their error",
+        unit="none; from 0 to 2",
+        floor="1 for uniformly random torsions",
+        target="0",
+    )
