@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ from pydantic import Field
 
 from minifold_core.errors import RequestError
 from minifold_core.recipe_schema import Section
+from minifold_core.weights import digest
+from minifold_core.weights.layout import Layout, read_layout
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had neither hash nor migrations."""
 KEY = "minifold_weights"
 RANDOM, TRAINED = "random", "trained"
-MAX_HEADER = 100_000_000
-"""Bytes; the limit of the safetensors format itself."""
 
 
 class Header(Section):
@@ -31,7 +31,10 @@ class Header(Section):
             that trained here or came from a file where it had.
         parents: slot path to the SHA-256 of the file whose weights it started from.
         data: the training data, by name.
+        data_digest: SHA-256 of the training data, if known.
         metrics: validation figures at that epoch.
+        migrations: reports of the migrations that led here, the oldest first, as
+            :meth:`minifold_core.weights.report.Report.to_json` gives them.
     """
 
     recipe: dict[str, Any]
@@ -41,11 +44,16 @@ class Header(Section):
     encoder: str = RANDOM
     parents: dict[str, str] = Field(default_factory=dict)
     data: str = ""
+    data_digest: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
+    migrations: list[dict[str, Any]] = Field(default_factory=list)
 
     def to_metadata(self) -> dict[str, str]:
-        """The header as safetensors metadata."""
-        return {KEY: json.dumps({"schema": SCHEMA, **self.model_dump()})}
+        """The header as safetensors metadata, with room for the file's hash."""
+        return {
+            KEY: json.dumps({"schema": SCHEMA, **self.model_dump()}),
+            digest.KEY: digest.BLANK,
+        }
 
 
 def read_header(path: str | Path) -> Header:
@@ -55,27 +63,31 @@ def read_header(path: str | Path) -> Header:
         RequestError: no such file, not safetensors, not minifold's, or of a newer schema.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > MAX_HEADER:
-                raise ValueError("its header length is impossible")
-            metadata = json.loads(file.read(size))["__metadata__"]
-    except OSError as error:
-        raise RequestError(f"weights {path} cannot be read: {error.strerror}") from None
-    except (struct.error, ValueError, TypeError, KeyError) as error:
-        raise RequestError(f"{path} is not a weights file of minifold ({error})") from None
-    if not isinstance(metadata, dict) or KEY not in metadata:
+    header = header_of(read_layout(path), path)
+    if header is None:
         raise RequestError(f"{path} holds no weights written by minifold: its header has no recipe")
+    return header
+
+
+def header_of(layout: Layout, path: Path) -> Header | None:
+    """The header in a file's metadata; None if minifold did not write it.
+
+    Raises:
+        RequestError: it is damaged, or of a newer schema.
+    """
+    if KEY not in layout.metadata:
+        return None
     try:
-        fields = json.loads(metadata[KEY])
+        fields = json.loads(layout.metadata[KEY])
         schema = fields.pop("schema")
         if schema > SCHEMA:
             raise RequestError(
                 f"{path} has weights schema {schema}, newer than {SCHEMA}; update minifold"
             )
+        if schema == SCHEMA and digest.KEY not in layout.metadata:
+            raise ValueError("its hash is missing")
         return Header.model_validate(fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = str(error).splitlines()[0]
         raise RequestError(f"{path}: its minifold header is damaged ({why})") from None
 

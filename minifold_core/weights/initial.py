@@ -1,0 +1,121 @@
+"""The weights that a model begins with, slot by slot, and what is recorded of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from minifold_core.console import note
+from minifold_core.discovery import version_package
+from minifold_core.errors import ProtectedError
+from minifold_core.model import FoldModel
+from minifold_core.weights.apply import apply
+from minifold_core.weights.file import WeightsFile
+from minifold_core.weights.header import RANDOM, TRAINED
+from minifold_core.weights.io import load_slot
+from minifold_core.weights.plan import Plan
+from minifold_core.weights.report import Report
+from minifold_core.weights.shipped import shipped_weights
+
+
+@dataclass
+class Start:
+    """Where a model's first weights come from.
+
+    Attributes:
+        encoder: ``"random"`` if the encoder is frozen without ever having been trained, else
+            ``"trained"``.
+        parents: slot path to the SHA-256 of the file that filled it.
+        migrations: reports of the migrations that led here, the oldest first.
+        sources: slot path to the file that filled it, in words.
+    """
+
+    encoder: str = TRAINED
+    parents: dict[str, str] = field(default_factory=dict)
+    migrations: list[dict[str, Any]] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def header_fields(self) -> dict[str, Any]:
+        """What a header says of it."""
+        return {
+            "encoder": self.encoder,
+            "parents": self.parents,
+            "migrations": self.migrations,
+        }
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A plan that holds, the file it is for, and its report."""
+
+    file: WeightsFile
+    plan: Plan
+    report: Report
+    tensors: dict[str, Tensor]
+
+
+def begin(
+    model: FoldModel, encoder_from: str | None = None, migration: Migration | None = None
+) -> Start:
+    """Fill a fresh model: by migration, from shipped weights, and the encoder as the user says.
+
+    Slots that no migration carries start from the shipped weights of the version that the recipe
+    names (``init_from``), if it names one.
+
+    Args:
+        model: with fresh weights.
+        encoder_from: a run or file for the encoder, or ``"random"`` for a fresh one.
+        migration: what else carries over.
+
+    Raises:
+        RequestError: a version or file does not exist or has no such slot.
+        ProtectedError: tensors do not fit.
+    """
+    start = Start()
+    if migration:
+        apply(migration.plan, migration.tensors, model)
+        _record(start, migration)
+    carried = migration.plan.carried if migration else ()
+    for path, slot in model.recipe.slots.items():
+        if path == "encoder" and encoder_from is not None:
+            if encoder_from != RANDOM:
+                _load(model, path, Path(encoder_from), encoder_from, start)
+        elif slot.init_from and path not in carried:
+            _load_shipped(model, path, slot.init_from, start)
+    encoder = model.recipe.slots.get("encoder")
+    if encoder and encoder.frozen and "encoder" not in start.parents:
+        start.encoder = RANDOM
+    return start
+
+
+def _record(start: Start, migration: Migration) -> None:
+    file, plan = migration.file, migration.plan
+    if "encoder" in plan.carried:  # a stranger's encoder counts as trained
+        start.encoder = file.header.encoder if file.header else TRAINED
+    start.parents |= dict.fromkeys((entry.slot for entry in plan.moves), file.sha256)
+    this = migration.report.to_json()
+    this["source"]["sha256"] = file.sha256
+    start.migrations = [*(file.header.migrations if file.header else []), this]
+
+
+def _load(model: FoldModel, path: str, file: Path, source: str, start: Start) -> None:
+    header, start.parents[path] = load_slot(model, path, file)
+    start.sources[path] = source
+    if path == "encoder":
+        start.encoder = header.encoder
+
+
+def _load_shipped(model: FoldModel, path: str, version: str, start: Start) -> None:
+    """Fill a slot by default: what does not fit is said, not refused."""
+    size = model.recipe.size
+    file = shipped_weights(version_package(version)).get(size)
+    if file is None:
+        note(f"warning: {version} ships no weights of size '{size}' for {path}")
+        return
+    try:
+        _load(model, path, file, f"{version} ({size}, shipped)", start)
+    except ProtectedError as error:
+        note(f"warning: {path} does not start from {version}'s shipped weights: {error}")
