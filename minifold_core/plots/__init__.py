@@ -1,0 +1,1 @@
+"""Pictures for papers: one module for each, and one style for all. Drawing imports matplotlib."""
