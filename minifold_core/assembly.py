@@ -44,7 +44,7 @@ class Wiring:
     Attributes:
         steps: the slots in the order of computation.
         idle: slots that no active loss can reach; they are built but not trained.
-        unused: ports that are given but that no slot and no active loss reads, by slot.
+        unused: ports that are given but that no active loss, metric or trained slot reads, by slot.
     """
 
     steps: tuple[Step, ...]
@@ -110,6 +110,7 @@ def wire(recipe: Recipe) -> Wiring:
             else:
                 steps.append(_step(recipe, slot, trunk, trunk, False))
     reached = _check_losses(recipe, trunk | state)
+    watched = _check_metrics(recipe, trunk | state)
     if recipe.coordinates.scale == "rg":
         way_out = "--set coordinates.scale=fixed"
         if "log_rg" not in trunk:
@@ -120,7 +121,7 @@ def wire(recipe: Recipe) -> Wiring:
                 "coordinates.scale = rg needs port 'log_rg' to be learnt, and no active loss reads "
                 f"it. Use --set losses.rg.weight=0.5, or {way_out}"
             )
-    return _wiring(steps, reached)
+    return _wiring(steps, reached, watched)
 
 
 def _step(
@@ -168,10 +169,23 @@ def _check_losses(recipe: Recipe, given: dict[str, Port]) -> set[str]:
     return reached
 
 
-def _wiring(steps: list[Step], reached: set[str]) -> Wiring:
+def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
+    """Refuse metrics whose ports are missing; return the predicted ports that metrics read."""
+    truth = {port.name for port in TRUTH_PORTS}
+    watched = set()
+    for path, slot in recipe.metrics.items():
+        for need in slot.config.needs():
+            if need.name in given:
+                watched.add(need.name)
+            elif need.name not in truth and not need.optional:
+                raise RequestError(_refusal(recipe, f"{path} '{slot.spec.name}'", need))
+    return watched
+
+
+def _wiring(steps: list[Step], reached: set[str], watched: set[str]) -> Wiring:
     wiring = Wiring(tuple(steps), (), {})
     busy = wiring.needed_for(reached)
-    read = reached.union(*(step.reads for step in steps))
+    read = (reached | watched).union(*(step.reads for step in steps if step.slot.path in busy))
     unused = {
         step.slot.path: missing
         for step in steps
@@ -191,7 +205,7 @@ def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "") -> str:
     givers: dict[tuple[str, Kind], list[str]] = {}
     for offer in find_components().items.values():
         spec = offer.spec
-        if spec.kind in ("loss", "process"):
+        if spec.kind in ("loss", "metric", "process"):
             continue
         paths = [p for p, kind in SLOT_KINDS.items() if kind == spec.kind] or ["heads.NAME"]
         for path in paths:

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from minifold_core.cath import LEVELS, UNKNOWN, Level
 from minifold_core.geometry.frames import ca_frame_mask, ca_rotations
 from minifold_core.residues import MASK, PAD, encode
 from minifold_core.units import MODEL_UNIT
@@ -24,6 +25,8 @@ class ProteinBatch:
         backbone: [B, L, 4, 3] N, Cα, C, O.
         backbone_mask: [B, L, 4] which of those atoms are known.
         names: B chain names.
+        cath: [B, 2] numbers of the CATH class and architecture, -1 where unknown; None: nowhere
+            known.
     """
 
     tokens: Tensor
@@ -31,6 +34,7 @@ class ProteinBatch:
     backbone: Tensor
     backbone_mask: Tensor
     names: tuple[str, ...]
+    cath: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
@@ -58,6 +62,7 @@ class ProteinBatch:
             self.backbone.to(device),
             self.backbone_mask.to(device),
             self.names,
+            None if self.cath is None else self.cath.to(device),
         )
 
     def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:
@@ -99,12 +104,15 @@ class Truth:
         backbone_mask: [B, L, 4].
         residue_index: [B, L].
         scale: [B] ångström per model unit.
+        cath: [B, 2] numbers of the CATH class and architecture, -1 where unknown; None: nowhere
+            known.
     """
 
     backbone: Tensor
     backbone_mask: Tensor
     residue_index: Tensor
     scale: Tensor
+    cath: Tensor | None = None
 
     @classmethod
     def of(cls, batch: ProteinBatch, by_size: bool = False) -> Truth:
@@ -128,6 +136,7 @@ class Truth:
             backbone_mask=batch.backbone_mask,
             residue_index=batch.residue_index,
             scale=scale,
+            cath=batch.cath,
         )
 
     @property
@@ -149,6 +158,12 @@ class Truth:
     def frame_mask(self) -> Tensor:
         """[B, L] True where a native frame is defined."""
         return ca_frame_mask(self.mask)
+
+    def cath_labels(self, level: Level) -> Tensor:
+        """[B] numbers of the CATH class or architecture, -1 where unknown."""
+        if self.cath is None:
+            return torch.full((len(self.mask),), UNKNOWN, device=self.mask.device)
+        return self.cath[:, LEVELS.index(level)]
 
     def bonded(self, span: int = 2) -> Tensor:
         """[B, L-span+1] True where ``span`` consecutive residues are known and unbroken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +13,7 @@ from minifold_core.errors import MinifoldError
 from minifold_core.ports import Port
 from minifold_core.slots import SLOTS
 
-Kind = Literal["encoder", "pair_stack", "denoiser", "head", "loss", "process"]
+Kind = Literal["encoder", "pair_stack", "denoiser", "head", "loss", "metric", "process"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SLOT_KINDS: dict[str, Kind] = {
@@ -23,18 +23,39 @@ SLOT_KINDS: dict[str, Kind] = {
 
 
 def slot_kind(path: str) -> Kind:
-    """The kind of component that a slot path, or ``process``, takes."""
+    """The kind of component that a slot path, ``process`` or ``metrics.NAME`` takes."""
+    if path.startswith("metrics."):
+        return "metric"
     return "process" if path == "process" else SLOT_KINDS.get(path, "head")
+
+
+@dataclass(frozen=True)
+class LossFacts:
+    """What people need to read a loss's value; the loss's own page is made from it.
+
+    Attributes:
+        formula: in plain text, with the constants that matter.
+        unit: of the value.
+        floor: what predictions score that know nothing, and where that is measured or said.
+        target: the value at which the loss is met.
+    """
+
+    formula: str
+    unit: str
+    floor: str = ""
+    target: str = ""
 
 
 class ComponentConfig(BaseModel):
     """Base of every component's config: frozen, and a key it does not know is an error.
 
     Configs live in modules that import no torch, so that recipes can be checked, shown and
-    compared in milliseconds.
+    compared in milliseconds. A loss may say in ``facts`` how its value is to be read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    facts: ClassVar[LossFacts | None] = None
 
     def needs(self) -> tuple[Port, ...]:
         """The ports that the component reads; ``forward`` receives them as keywords."""

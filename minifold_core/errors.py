@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED = 30
+"""Names at most in an error, which should stay a line or two."""
+
 
 class MinifoldError(Exception):
     """Something failed (exit code 1). The message says what, where and what to do."""
@@ -30,4 +33,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"known: {', '.join(names)}" if names else "none is known"
+    rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"known: {', '.join(names[:LISTED])}{rest}" if names else "none is known"

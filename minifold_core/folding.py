@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import torch
@@ -134,4 +134,4 @@ def _batch(targets: Sequence[Target]) -> ProteinBatch:
     for row, target in enumerate(targets):
         if target.residue_index is not None:
             index[row, : len(target.sequence)] = target.residue_index
-    return ProteinBatch(batch.tokens, index, batch.backbone, batch.backbone_mask, batch.names)
+    return replace(batch, residue_index=index)

@@ -12,7 +12,12 @@ Names in use::
     aux_pair [B,L,L,p]                                       given by a pair stack in aux_pair_stack
     coords [B,L,3]  rotations [B,L,3,3]                      denoisers
     backbone [B,L,4,3]  log_rg [B]  distance_logits [B,L,L,k]  distance_edges [B,k]   heads
-    truth.ca  truth.rotations  truth.backbone                what losses compare with
+    distogram_logits [B,L,L,n]  distogram_edges [B,k]        the head with n = k + 1 classes
+    class_logits [B,4]  architecture_logits [B,38]           the CATH head
+    truth.ca  truth.rotations  truth.backbone  truth.cath    what losses compare with
+
+The conformance kit draws inputs from these shapes: a last axis ``3`` is a point, ``3,3`` a
+rotation, and a name that ends in ``edges`` holds ascending distances.
 """
 
 from __future__ import annotations
@@ -60,4 +65,5 @@ TRUTH_PORTS = (
     Port("truth.ca", "B,L,3", width=3),
     Port("truth.rotations", "B,L,3,3", width=3),
     Port("truth.backbone", "B,L,4,3", width=3),
+    Port("truth.cath", "B,2", width=2),
 )

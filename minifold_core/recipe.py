@@ -30,22 +30,35 @@ from minifold_core.recipe_tree import (
 
 M = TypeVar("M", bound=BaseModel)
 
-SECTIONS = (*SLOT_KINDS, "heads", "losses", "process", "training", "sampling", "coordinates")
+SECTIONS = (
+    *SLOT_KINDS,
+    *("heads", "losses", "metrics", "process", "training", "sampling", "coordinates"),
+)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A filled place of a model."""
+    """A filled place of a model.
+
+    Attributes:
+        path: where, such as ``denoiser`` or ``heads.rg``.
+        spec: the component.
+        config: its settings.
+        frozen: whether its weights stay as they are.
+        init_from: the version from whose shipped weights it starts; empty: fresh ones.
+    """
 
     path: str
     spec: ComponentSpec
     config: ComponentConfig
     frozen: bool = False
+    init_from: str = ""
 
     def table(self) -> dict[str, Any]:
         """The slot as a recipe table, defaults written out."""
-        frozen = {"frozen": True} if self.frozen else {}
-        return {"component": self.spec.name, **frozen, **_plain(self.config)}
+        own = {"frozen": self.frozen, "init_from": self.init_from}
+        own = {key: value for key, value in own.items() if value}
+        return {"component": self.spec.name, **own, **_plain(self.config)}
 
 
 @dataclass(frozen=True)
@@ -81,14 +94,19 @@ class LossTerm:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A complete description of a model and its training."""
+    """A complete description of a model and its training.
+
+    ``slots`` are the parts with weights; ``process`` is None in a model without a denoiser;
+    ``metrics`` are figures of merit that validation computes beside the losses.
+    """
 
     id: str
     size: str
     lineage: tuple[str, ...]
     slots: dict[str, Slot]
     losses: dict[str, LossTerm]
-    process: Slot
+    metrics: dict[str, Slot]
+    process: Slot | None
     training: TrainingConfig
     sampling: SamplingConfig
     coordinates: CoordinatesConfig
@@ -99,16 +117,20 @@ class Recipe:
         """The terms that count."""
         return {name: term for name, term in self.losses.items() if term.active}
 
+    @property
+    def parts(self) -> dict[str, Slot]:
+        """The slots, and the process if there is one."""
+        return self.slots | ({"process": self.process} if self.process else {})
+
     def to_tables(self) -> dict[str, Any]:
         """The recipe as nested tables with every default written out; it extends nothing."""
         tables: dict[str, Any] = {
             "schema": SCHEMA,
             "resolved": {"id": self.id, "size": self.size, "lineage": list(self.lineage)},
         }
-        parts = {path: slot.table() for path, slot in self.slots.items()}
+        parts = {path: slot.table() for path, slot in (self.parts | self.metrics).items()}
         parts |= {f"losses.{name}": term.table() for name, term in self.losses.items()}
         tables |= nest(parts)
-        tables["process"] = self.process.table()
         tables["training"] = _plain(self.training)
         tables["sampling"] = _plain(self.sampling)
         tables["coordinates"] = _plain(self.coordinates)
@@ -124,7 +146,7 @@ class Recipe:
         return flat
 
     def _owner(self, key: str) -> str:
-        for path, slot in {**self.slots, "process": self.process}.items():
+        for path, slot in (self.parts | self.metrics).items():
             if key.startswith(f"{path}."):
                 return f"{slot.spec.kind} '{slot.spec.name}'"
         return key.rpartition(".")[0]
@@ -184,18 +206,24 @@ def validate(source: Source) -> Recipe:
     }
     for name, table in _tables(tree, tables, "heads"):
         slots[f"heads.{name}"] = _slot(tree, f"heads.{name}", table, "head")
-    for required in ("process", "training"):
-        if required not in tables:
-            raise RequestError(
-                f"recipe '{source.id}' has no [{required}]; extend a version that has it"
-            )
+    if "training" not in tables:
+        raise RequestError(f"recipe '{source.id}' has no [training]; extend a version that has it")
+    if ("process" in tables) != ("denoiser" in tables):
+        have, lack = ("process", "denoiser")[:: 1 if "process" in tables else -1]
+        raise RequestError(f"recipe '{source.id}' has a [{have}] and no [{lack}]; it takes both")
     return Recipe(
         id=source.id,
         size=source.size,
         lineage=source.lineage,
         slots=slots,
         losses={name: _loss(tree, name, table) for name, table in _tables(tree, tables, "losses")},
-        process=_slot(tree, "process", tables["process"], "process"),
+        metrics={
+            f"metrics.{name}": _slot(tree, f"metrics.{name}", table, "metric")
+            for name, table in _tables(tree, tables, "metrics")
+        },
+        process=(
+            _slot(tree, "process", tables["process"], "process") if "process" in tables else None
+        ),
         training=_section(tree, "training", TrainingConfig, tables["training"]),
         sampling=_section(tree, "sampling", SamplingConfig, tables.get("sampling", {})),
         coordinates=_section(tree, "coordinates", CoordinatesConfig, tables.get("coordinates", {})),
@@ -203,19 +231,23 @@ def validate(source: Source) -> Recipe:
     )
 
 
+_SLOT_KEYS = {"frozen": (bool, "true or false"), "init_from": (str, "the id of a version")}
+
+
 def _slot(tree: Tree, path: str, table: Any, kind: Kind) -> Slot:
     if not isinstance(table, dict) or not isinstance(table.get("component"), str):
         raise RequestError(f"{_where(tree, path)}: [{path}] names no component")
     table = dict(table)
-    frozen = table.pop("frozen", False)
-    if not isinstance(frozen, bool):
-        where = _where(tree, f"{path}.frozen")
-        raise RequestError(f"{where}: {path}.frozen must be true or false")
+    own = {"frozen": table.pop("frozen", False), "init_from": table.pop("init_from", "")}
+    for key, (kind_of, words) in _SLOT_KEYS.items():
+        if not isinstance(own[key], kind_of):
+            where = _where(tree, f"{path}.{key}")
+            raise RequestError(f"{where}: {path}.{key} must be {words}")
     try:
         spec = component(kind, table.pop("component"))
     except RequestError as error:
         raise RequestError(f"{_where(tree, f'{path}.component')}: [{path}] {error}") from None
-    return Slot(path, spec, _section(tree, path, spec.config_class(), table), frozen)
+    return Slot(path, spec, _section(tree, path, spec.config_class(), table), **own)
 
 
 def _loss(tree: Tree, name: str, table: Any) -> LossTerm:

@@ -17,7 +17,7 @@ class Schedule(Section):
     """Learning rate over epochs: linear warm-up, a constant stretch, then cosine decay."""
 
     warmup_epochs: float = Field(0, ge=0)
-    warmup_start: float = Field(0.01, gt=0, le=1)
+    warmup_start: float = Field(0.01, ge=0, le=1)
     """Factor of the learning rate with which the warm-up begins."""
     constant_epochs: float = Field(0, ge=0)
     restart_epochs: float = Field(0, ge=0)
@@ -43,6 +43,23 @@ PerSlot = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_d
 """A positive number for each of some slot paths, such as ``pair_stack`` or ``heads.rg``."""
 
 
+class TripwireConfig(Section):
+    """When a slot counts as starved of gradients, and what is done about it."""
+
+    slots: tuple[str, ...] = ()
+    """The slots to watch."""
+    threshold: float = Field(0.01, gt=0)
+    """Gradient norm below which a step is a hungry one."""
+    steps: int = Field(50, ge=1)
+    """Hungry steps on end after which noise is added to the slot's gradients."""
+    noise: float = Field(0.01, ge=0)
+    """Standard deviation of that noise."""
+    halt_threshold: float = Field(0.001, ge=0)
+    """Gradient norm below which a step counts towards the halt."""
+    halt_steps: int = Field(500, ge=1)
+    """Such steps, in all, after which training stops."""
+
+
 class TrainingConfig(Section):
     """Everything that training needs to know beside data and hardware."""
 
@@ -60,7 +77,10 @@ class TrainingConfig(Section):
     """Gradient norm limit of all parameters together that ``clip_norms`` does not name."""
     clip_norms: PerSlot = {}
     """Slot path to a gradient norm limit of its own."""
+    tripwire: TripwireConfig = TripwireConfig()
     schedule: Schedule = Schedule()
+    patience: int = Field(0, ge=0)
+    """Epochs without a new best validation total after which training stops; 0: never."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     self_conditioning: float = Field(0.0, ge=0, le=1)
     """Share of steps that feed a first, gradient-free prediction back as self-conditioning."""

@@ -35,6 +35,7 @@ def run(minifold: Minifold, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_surface_is_what_the_documents_name(minifold: Minifold) -> None:
     text = minifold("--help").stdout
     commands = ("list-models", "show", "train", "sample", "evaluate", "data", "doctor")
+    commands += ("migrate", "inspect", "plugins", "plot")
     assert all(f"  {command} " in text for command in commands)
     assert minifold().returncode == 0
     assert minifold("--version").stdout.startswith("minifold ")
@@ -45,6 +46,7 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
     rows = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert [row["id"] for row in rows] == [
+        "contact",
         "v8",
         "v9",
         "v10",

@@ -33,6 +33,7 @@ def mix(denoiser: str, stack: str, aux: str, scale: str, losses: list[str], head
     values = {f"losses.{name}.weight": float(name in losses) for name in LOSSES}
     values |= {"coordinates.scale": scale}
     values |= {"heads.backbone.component": "backbone"} if head else {}
+    values |= {"heads.classes.component": "binned_distance", "heads.cath.component": "cath"}
     swaps = {"denoiser": denoiser, "pair_stack": stack, "aux_pair_stack": aux}
     return load_recipe("v13", "nano", swaps, values)
 
@@ -72,10 +73,9 @@ def test_what_fits_trains(
     torch.manual_seed(0)
     model = assemble(mix(denoiser, stack, aux, scale, losses, head)).train()
     objective, optimizer = Objective.of(model.recipe), build_optimizer(model, model.recipe.training)
-    t = torch.tensor([200, 700])
     generators = [torch.Generator().manual_seed(i) for i in range(2)]
-    x = objective.noise(short_batch, t, generators)
-    features = objective.predict(model, short_batch, x, t, self_condition=True)
+    noised = objective.noised(short_batch, generators)
+    features = objective.predict(model, short_batch, noised, self_condition=True)
     terms = objective.terms(features, short_batch)
     assert set(terms) == set(losses)
     total = objective.total(terms, 1).sum()

@@ -109,9 +109,7 @@ def test_an_unrelated_plugin_without_its_config_spoils_no_refusal(
     source = GOOD.format(name="x").replace("FAPEConfig", "Missing").replace('"loss"', '"head"')
     install("bad", "bad", source)
     bare = tmp_path / "bare.toml"
-    bare.write_text(
-        '[process]\ncomponent = "ddpm"\n[training]\nlearning_rate = 1\n[losses.rg]\nweight = 1\n'
-    )
+    bare.write_text("[training]\nlearning_rate = 1\n[losses.rg]\nweight = 1\n")
     with pytest.raises(
         RequestError, match=r"rg needs port 'log_rg'. Use heads.NAME 'rg', or --set"
     ):
@@ -151,6 +149,7 @@ def test_a_broken_version_is_told_of_and_the_others_are_listed(
     (package / name).write_text(text)
     discovery.refresh()
     assert [row["id"] for row in list_models()] == [
+        "contact",
         "v8",
         "v9",
         "v10",
@@ -191,10 +190,10 @@ def test_listing_filters() -> None:
     def ids(**filters: object) -> list[str]:
         return [row["id"] for row in list_models(**filters)]  # type: ignore[arg-type]
 
-    assert ids() == ["v8", "v9", "v10", "v11", "v11b", "v12", "v12b", "v13", "v14"]
+    assert ids() == ["contact", "v8", "v9", "v10", "v11", "v11b", "v12", "v12b", "v13", "v14"]
     assert ids(patterns=["v12*"], exclude=["v12"]) == ["v12b"]
     assert ids(uses="triangle") == ["v13", "v14"]
-    assert ids(status="current") == ["v13"]
+    assert ids(status="current") == ["contact", "v13"]
     assert ids(has_weights=True) == []
     with pytest.raises(RequestError, match="did you mean 'current'"):
         list_models(status="curent")

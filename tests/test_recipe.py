@@ -179,7 +179,11 @@ def test_ramps_count_epochs_from_one() -> None:
         ('extends = "v13"\n[losses]\nfape = 1', "'losses.fape' must be a table"),
         ('extends = "v13"\nencoder = "contact"', "[encoder] names no component"),
         ('extends = "v13"\n[encoder]\nfrozen = 1', "encoder.frozen must be true or false"),
-        ("[training]\nlearning_rate = 1", "has no [process]"),
+        ('[process]\ncomponent = "ddpm"', "has no [training]"),
+        (
+            '[training]\nlearning_rate = 1\n[process]\ncomponent = "ddpm"',
+            "has a [process] and no [denoiser]",
+        ),
         ("schema = 99", "schema 99 is not 1"),
         ("a = [", "cannot be read"),
         ('extends = "v13"\n[sizes]\nnano = 3', "'sizes.nano' must be a table"),

@@ -13,22 +13,25 @@ import torch
 from safetensors.torch import load_file
 
 from minifold_core.assembly import assemble
-from minifold_core.batch import Truth
+from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
+from minifold_core.interfaces import Generators
 from minifold_core.recipe import load_recipe
-from minifold_core.recipe_schema import Schedule, TrainingConfig
+from minifold_core.recipe_schema import Schedule, TrainingConfig, TripwireConfig
 from minifold_core.training import optim
-from minifold_core.training.objective import Objective
+from minifold_core.training.objective import Noised, Objective
 from minifold_core.training.optim import (
     EMA,
     build_optimizer,
     clip_gradients,
+    gradient_norms,
     learning_rate,
     set_learning_rate,
 )
 from minifold_core.training.run import Run
 from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.tripwire import Tripwire
 from minifold_core.training.validation import validate
 from minifold_core.weights.header import read_header
 from minifold_core.weights.io import load_model
@@ -36,7 +39,7 @@ from minifold_core.weights.io import load_model
 CPU = torch.device("cpu")
 
 
-def trainer(version: str = "v13", max_steps: int = 2, **values: object) -> Trainer:
+def trainer(version: str = "v13", max_steps: int | None = 2, **values: object) -> Trainer:
     torch.manual_seed(0)
     named = {key.replace("__", "."): value for key, value in values.items()}
     recipe = load_recipe(version, "nano", values=named)
@@ -123,8 +126,8 @@ def test_one_global_clip_starves_the_pair_stack_and_clips_per_module_do_not(
         loud = 1000.0 if group["name"] == "denoiser" else 0.5
         for parameter in group["params"]:
             parameter.grad = torch.full_like(parameter, loud / math.sqrt(_size(group["params"])))
-    norms = clip_gradients(optimizer, model.recipe.training)
-    assert norms["denoiser"] == pytest.approx(1000, rel=1e-3)
+    assert gradient_norms(optimizer)["denoiser"] == pytest.approx(1000, rel=1e-3)
+    clip_gradients(optimizer, model.recipe.training)
     after = {
         group["name"]: math.sqrt(sum(float(p.grad.pow(2).sum()) for p in group["params"]))
         for group in optimizer.param_groups
@@ -137,15 +140,58 @@ def _size(parameters: list[torch.nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters)
 
 
+def test_the_tripwire_stirs_a_starving_slot_and_halts_a_dead_one() -> None:
+    config = TripwireConfig(slots=("pair_stack",), steps=3, halt_steps=5)
+    wire, generator = Tripwire(config), torch.Generator().manual_seed(0)
+    parameter = torch.nn.Parameter(torch.zeros(100, 100))
+
+    def step(norm: float) -> float:
+        parameter.grad = torch.zeros_like(parameter)
+        stirred = wire.check({"pair_stack": norm}, {"pair_stack": [parameter]}, generator)
+        assert bool(stirred["pair_stack"]) == bool(parameter.grad.any())
+        return float(parameter.grad.std())
+
+    assert [step(0.005) for _ in range(2)] == [0, 0]
+    assert step(0.02) == 0  # one healthy step, and the count begins anew
+    assert [step(0.005) for _ in range(2)] == [0, 0]
+    assert step(0.005) == pytest.approx(0.01, rel=0.05)
+    for _ in range(4):
+        step(0.0001)
+    with pytest.raises(MinifoldError, match=r"pair_stack: gradient norm below 0\.001 in 5 steps"):
+        step(0.0001)
+
+
+def test_v12b_logs_its_tripwire_and_v12_has_none(tmp_path: Path) -> None:
+    for version, watched in (("v12", []), ("v12b", ["tripwire/pair_stack"])):
+        made = trainer(version)
+        record = made._optimizer_step([[0]], 1)
+        assert [name for name in record if name.startswith("tripwire/")] == watched
+
+
+def test_training_stops_when_patience_is_out(tmp_path: Path) -> None:
+    made = trainer(max_steps=None, training__patience=2)
+    scores = iter([3.0, 2.0, 2.5, 2.4, 1.0])
+    made._epoch = lambda epoch, run: pretend(made, epoch, next(scores))  # type: ignore[method-assign]
+    made.fit(Run(tmp_path))
+    assert (made.finished, made.best_epoch) == (4, 2)
+
+
+def pretend(made: Trainer, epoch: int, score: float) -> None:
+    made.finished = epoch
+    if score < made.best:
+        made.best, made.best_epoch = score, epoch
+
+
+def half_way(objective: Objective, batch: ProteinBatch, generators: Generators) -> Noised:
+    return Noised(0.7 * Truth.of(batch).ca, torch.full((len(batch),), 300))
+
+
 def test_accumulated_batches_equal_one_large_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uneven batches too: 3 + 2 proteins weigh as 5 do."""
     gradients = []
     for groups in ([[0, 3, 8, 9, 10]], [[0, 3, 8], [9, 10]]):
         made = trainer(training__unconditional=0, training__self_conditioning=0)
-        monkeypatch.setattr(torch, "randint", lambda high, shape, generator: torch.full(shape, 300))
-        monkeypatch.setattr(
-            Objective, "noise", lambda self, batch, t, generators: 0.7 * Truth.of(batch).ca
-        )
+        monkeypatch.setattr(Objective, "noised", half_way)
         monkeypatch.setattr(made.optimizer, "step", lambda: None)
         monkeypatch.setattr(optim.nn.utils, "clip_grad_norm_", lambda parameters, limit: None)
         made._optimizer_step(groups, 1)

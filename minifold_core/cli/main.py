@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from minifold_core.cli import data, doctor, evaluate, models, sample, train
+from minifold_core.cli import data, doctor, evaluate, migrate, models, plot, plugins, sample, train
 from minifold_core.errors import MinifoldError
 
 app = typer.Typer(
@@ -47,7 +47,11 @@ app.command("show")(models.show)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
+app.command("migrate")(migrate.migrate)
+app.command("inspect")(migrate.inspect)
 app.add_typer(data.app, name="data")
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(plot.app, name="plot")
 app.command("doctor")(doctor.doctor)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +20,9 @@ PRECISIONS = ("auto", "fp32", "bf16")
 MAX_SEED = 2**63 - 1
 MALLOC_OPTIONS = {-4: 0, -1: -1, -2: 2**28}
 """glibc's M_MMAP_MAX: no block on its own pages; M_TRIM_THRESHOLD: never; M_TOP_PAD: 256 MiB."""
+
+TRIM_EVERY = 8
+"""Steps between two returns of freed memory."""
 
 DeviceOption = Annotated[str, typer.Option(help=" | ".join(DEVICES))]
 PrecisionOption = Annotated[str, typer.Option(help=" | ".join(PRECISIONS))]
@@ -75,13 +80,34 @@ def use_fast_float32() -> None:
 def keep_freed_memory() -> None:
     """Keep glibc from handing large freed blocks back to the system.
 
-    Every step would fault them in again, which takes a third of the time of a pair block.
+    Every step would fault them in again, which takes a third of the time of a pair block. Work of
+    many shapes must use :func:`trimming` as well: its holes fit nothing, and pile up.
     """
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
-    if mallopt is not None:
+    if mallopt := _libc("mallopt"):
         for option, value in MALLOC_OPTIONS.items():
             mallopt(option, value)
+
+
+def trimming(on_step: Callable[[int], None]) -> Callable[[int], None]:
+    """``on_step``, and after some steps what was freed is handed back to the system after all.
+
+    Training `contact` on batches of many lengths grew by 1 GiB a minute without it, and stays below
+    5 GiB with it, as fast.
+    """
+    trim, steps = _libc("malloc_trim"), itertools.count(1)
+
+    def after(done: int) -> None:
+        on_step(done)
+        if trim and next(steps) % TRIM_EVERY == 0:
+            trim(0)
+
+    return after
+
+
+def _libc(name: str) -> Callable[..., int] | None:
+    """A function of glibc, where that is the system's library."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), name, None)

@@ -9,7 +9,7 @@ import typer
 
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
-from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device
+from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
 from minifold_core.console import note, progress
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
 
@@ -93,7 +93,13 @@ def sample(
     with progress("sampling", steps_of(targets, settings, count)) as advance:
         chosen = choose_device(device)
         for done in fold(
-            model, targets, settings, count=count, seed=seed, device=chosen, on_step=advance
+            model,
+            targets,
+            settings,
+            count=count,
+            seed=seed,
+            device=chosen,
+            on_step=trimming(advance),
         ):
             path = paths[done.target.name, done.copy]
             save_fold(done, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,16 +14,34 @@ from minifold_core.cli.platform import (
     PrecisionOption,
     choose_device,
     choose_precision,
+    trimming,
 )
 from minifold_core.console import note, progress
+
+if TYPE_CHECKING:
+    from minifold_core.data.dataset import PackedDataset
+    from minifold_core.recipe import Recipe
+    from minifold_core.weights.initial import Migration, Start
 
 
 def train(
     version: Annotated[str, typer.Argument(help="A version's id or a recipe file.")],
     data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
     size: SizeOption = "full",
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN|FILE", help="Start from these weights; a plan says what carries."
+        ),
+    ] = None,
+    allow_mismatch: Annotated[
+        bool, typer.Option("--allow-mismatch", help="With --init-from: what does not fit is fresh.")
+    ] = False,
     encoder_from: Annotated[
-        Path | None, typer.Option(metavar="RUN|FILE", help="Weights of the frozen encoder.")
+        str | None,
+        typer.Option(
+            metavar="RUN|FILE|random", help="Weights of the encoder instead of the shipped ones."
+        ),
     ] = None,
     components: Annotated[
         list[str] | None, typer.Option("--with", metavar="SLOT=COMPONENT", help="Swap a component.")
@@ -49,52 +67,43 @@ def train(
     ] = False,
 ) -> None:
     """Train a version, or any mix of parts, on one device."""
-    from minifold_core.assembly import wire
+    from minifold_core.data.dataset import open_dataset
     from minifold_core.recipe import load_recipe
     from minifold_core.recipe_tree import parse_assignments
 
     swaps = {k: str(v) for k, v in parse_assignments(components or [], "--with").items()}
-    recipe = load_recipe(version, size, swaps, parse_assignments(values or [], "--set"))
-    wiring = wire(recipe)
-    for slot in wiring.idle:
-        note(f"warning: {slot} is not trained: no active loss depends on it")
-    for slot, ports in wiring.unused.items():
-        note(f"warning: nothing reads {', '.join(ports)} of {slot}")
+    changes = parse_assignments(values or [], "--set")
+    recipe = load_recipe(version, size, swaps, changes)
+    dataset = open_dataset(data)
+    train_set = dataset.subset("train")
+    if unlabelled := _unlabelled_losses(recipe, train_set):
+        note(f"{', '.join(unlabelled)} off: no training chain of {data} has a CATH label")
+        off = {f"losses.{name}.weight": 0.0 for name in unlabelled}
+        recipe = load_recipe(version, size, swaps, changes | off)
+    _check_wiring(recipe)
 
     import torch
 
     from minifold_core.assembly import assemble
-    from minifold_core.data.dataset import open_dataset
     from minifold_core.training.run import Run, default_directory, refuse_if_taken
     from minifold_core.training.trainer import Options, Trainer
-    from minifold_core.weights.header import RANDOM, TRAINED
-    from minifold_core.weights.io import load_slot
+    from minifold_core.weights.initial import begin
 
     directory = run_dir or default_directory(recipe)
     refuse_if_taken(directory)
     chosen = choose_device(device)
     used = choose_precision(precision, chosen)
-    dataset = open_dataset(data)
-    train_set = dataset.subset("train")
     validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     if validation_set is None:
         note("warning: no validation chains; the best weights are chosen by the training loss")
+    migration = _plan(recipe, init_from, allow_mismatch) if init_from else None
     torch.manual_seed(seed)
     model = assemble(recipe)
-    encoder, parents = TRAINED, {}
-    if encoder_from:
-        header, parents["encoder"] = load_slot(model, "encoder", encoder_from)
-        encoder = header.encoder
-    elif "encoder" in recipe.slots and recipe.slots["encoder"].frozen:
-        encoder = RANDOM
-    if encoder == RANDOM:
-        note(
-            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection\n"
-            "         of the sequence. Give trained weights with --encoder-from RUN|FILE."
-        )
-    options = Options(chosen, used, seed, max_steps, max_epochs, encoder, data, parents)
+    start = begin(model, encoder_from, migration)
+    _say_where_from(start)
+    options = Options(chosen, used, seed, max_steps, max_epochs, data, origin=start.header_fields())
     trainer = Trainer(model, train_set, validation_set, options)
     counts = model.parameter_counts().values()
     note(
@@ -116,9 +125,72 @@ def train(
         return
     environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
     run = Run.create(directory, recipe, environment)
+    if start.migrations:
+        run.write_migration(start.migrations[-1])
     with progress("training", trainer.total_steps) as advance:
-        trainer.on_step = advance
+        trainer.on_step = trimming(advance)
         trainer.fit(run)
     note(f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · curves: metrics.csv")
     split = "" if validation_set else " --split train"
-    note(f"next: minifold sample {run.directory} --data {data}{split} --out samples")
+    if recipe.process:
+        note(f"next: minifold sample {run.directory} --data {data}{split} --out samples")
+    else:
+        note(f"next: minifold evaluate {run.directory} --data {data}{split}")
+
+
+def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
+    """Plan what carries over from a file, show it, and read its tensors.
+
+    Raises:
+        ProtectedError: the plan does not hold; nothing was changed.
+    """
+    from rich.console import Console
+
+    from minifold_core.weights.file import open_weights
+    from minifold_core.weights.initial import Migration
+    from minifold_core.weights.plan import plan_migration
+    from minifold_core.weights.report import Report
+    from minifold_core.weights.structure import Structure
+
+    file = open_weights(init_from)
+    target = Structure.of_recipe(recipe)
+    plan = plan_migration(Structure.of_file(file), target, allow_mismatch)
+    report = Report.of(plan, file)
+    Console(stderr=True).print(report.table())
+    plan.check()
+    return Migration(file, plan, report, file.load())
+
+
+def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:
+    """Losses that would have nothing to learn from chains without a CATH label."""
+    if train_set.has_cath:
+        return []
+    return [
+        name
+        for name, term in recipe.active_losses.items()
+        if "truth.cath" in {port.name for port in term.config.needs()}
+    ]
+
+
+def _check_wiring(recipe: Recipe) -> None:
+    """Check that the parts fit, and say which of them serve nothing."""
+    from minifold_core.assembly import wire
+
+    wiring = wire(recipe)
+    for slot in wiring.idle:
+        note(f"warning: {slot} is not trained: no active loss depends on it")
+    for slot, ports in wiring.unused.items():
+        note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
+
+
+def _say_where_from(start: Start) -> None:
+    """Which slots start from which weights, and loudly if the encoder has none worth freezing."""
+    from minifold_core.weights.header import RANDOM
+
+    for path, source in start.sources.items():
+        note(f"{path}: weights of {source}")
+    if start.encoder == RANDOM:
+        note(
+            "WARNING: the encoder is frozen and its weights are RANDOM: a fixed random projection\n"
+            "         of the sequence. Give trained weights with --encoder-from RUN|FILE."
+        )

@@ -8,6 +8,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from minifold_core.batch import ProteinBatch
+from minifold_core.cath import LEVELS, label
 from minifold_core.data.records import Chain
 from minifold_core.residues import PAD, encode
 
@@ -26,5 +27,6 @@ def collate(chains: Sequence[Chain]) -> ProteinBatch:
         residue_index=pad_sequence(index, batch_first=True),
         backbone=pad_sequence(backbone, batch_first=True),
         backbone_mask=pad_sequence(known, batch_first=True),
+        cath=torch.tensor([[label(chain.cath, level) for level in LEVELS] for chain in chains]),
         names=tuple(chain.name for chain in chains),
     )

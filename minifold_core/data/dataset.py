@@ -62,6 +62,11 @@ class PackedDataset:
         counts = np.bincount(self.file.split[self.rows], minlength=len(SPLITS))
         return dict(zip(SPLITS, counts.tolist(), strict=True))
 
+    @property
+    def has_cath(self) -> bool:
+        """Whether any chain here has a CATH label."""
+        return any(self.file.cath[row] for row in self.rows)
+
     def subset(self, split: str) -> PackedDataset:
         """The chains of one split.
 

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch, Truth
+from minifold_core.components import ComponentConfig
 from minifold_core.errors import RequestError
-from minifold_core.interfaces import Features, Generators, Loss, Process
+from minifold_core.interfaces import Features, Generators, Loss, Metric, Process
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
 
 
+class Noised(NamedTuple):
+    """What the denoiser starts from: [B, L, 3] noised Cα in model units, and their times [B]."""
+
+    coords: Tensor
+    t: Tensor
+
+
 def build_process(recipe: Recipe) -> Process:
-    """The recipe's noising process."""
+    """The recipe's noising process.
+
+    Raises:
+        RequestError: its model has no denoiser, and so no process.
+    """
+    if recipe.process is None:
+        raise RequestError(f"'{recipe.id}' has no denoiser: there are no structures to sample")
     process = recipe.process.spec.implementation_class()(recipe.process.config)
     assert isinstance(process, Process)
     return process
@@ -23,15 +38,16 @@ def build_process(recipe: Recipe) -> Process:
 
 @dataclass(frozen=True)
 class Objective:
-    """All active loss terms of a recipe over its process."""
+    """All active loss terms of a recipe, its metrics, and its process if it has one."""
 
     recipe: Recipe
-    process: Process
+    process: Process | None
     losses: dict[str, Loss]
+    metrics: dict[str, Metric]
 
     @classmethod
     def of(cls, recipe: Recipe) -> Objective:
-        """Build the process and the active losses.
+        """Build the process, the active losses and the metrics.
 
         Raises:
             RequestError: the recipe has no active loss.
@@ -44,12 +60,29 @@ class Objective:
             name: term.spec.implementation_class()(term.config)
             for name, term in recipe.active_losses.items()
         }
-        return cls(recipe, build_process(recipe), losses)
+        metrics = {
+            path: slot.spec.implementation_class()(slot.config)
+            for path, slot in recipe.metrics.items()
+        }
+        return cls(recipe, build_process(recipe) if recipe.process else None, losses, metrics)
 
-    def noise(self, batch: ProteinBatch, t: Tensor, generators: Generators) -> Tensor:
-        """[B, L, 3] the native Cα in model units, noised to times ``t`` [B]."""
+    def noised(
+        self, batch: ProteinBatch, generators: Generators, levels: range | None = None
+    ) -> Noised | None:
+        """Each native structure at a random noise level; None if there is nothing to denoise.
+
+        Args:
+            batch: B proteins.
+            generators: B of them; one may stand for several proteins.
+            levels: times to choose from; default all.
+        """
+        if self.process is None:
+            return None
+        levels = levels or range(self.process.timesteps)
+        drawn = [torch.randint(levels.start, levels.stop, (), generator=g) for g in generators]
+        t = torch.stack(drawn).to(batch.tokens.device)
         truth = self.truth(batch)
-        return self.process.noise(truth.ca, t, truth.mask, generators)
+        return Noised(self.process.noise(truth.ca, t, truth.mask, generators), t)
 
     def truth(self, batch: ProteinBatch) -> Truth:
         """The native structures in the recipe's model units."""
@@ -59,34 +92,40 @@ class Objective:
         self,
         model: FoldModel,
         batch: ProteinBatch,
-        coords_t: Tensor,
-        t: Tensor,
+        noised: Noised | None,
         self_condition: bool = False,
     ) -> Features:
-        """Denoise ``coords_t`` [B, L, 3] from times ``t`` [B].
+        """Everything that the model predicts of ``batch``, from ``noised`` if it denoises.
 
         With ``self_condition`` a first, gradient-free pass supplies ``coords_prev``.
         """
-        mask = batch.ca_mask
-        snr = self.process.snr(t)
         trunk = model.trunk(batch, complete=True)
+        if self.process is None or noised is None:
+            return trunk
+        mask = batch.ca_mask
+        snr = self.process.snr(noised.t)
         previous = None
         if self_condition:
             with torch.no_grad():
-                previous = model.denoise(trunk, coords_t, t, snr, mask)["coords"]
-        prediction = model.denoise(trunk, coords_t, t, snr, mask, previous)
+                previous = model.denoise(trunk, *noised, snr, mask)["coords"]
+        prediction = model.denoise(trunk, *noised, snr, mask, previous)
         scale = self.truth(batch).scale
         return trunk | prediction | model.read_out(trunk, prediction, mask, scale)
 
     def terms(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every active term, [B] each and unweighted, from predicted features."""
         truth = self.truth(batch)
-        values = {}
-        for name, loss in self.losses.items():
-            needs = self.recipe.losses[name].config.needs()
-            seen = {need.name: features[need.name] for need in needs if need.name in features}
-            values[name] = loss(seen, truth)
-        return values
+        return {
+            name: loss(_seen(self.recipe.losses[name].config, features), truth)
+            for name, loss in self.losses.items()
+        }
+
+    def measures(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
+        """Every figure of every metric, [B] each, NaN where undefined."""
+        truth, figures = self.truth(batch), dict[str, Tensor]()
+        for path, metric in self.metrics.items():
+            figures |= metric(_seen(self.recipe.metrics[path].config, features), truth)
+        return figures
 
     def total(self, terms: dict[str, Tensor], epoch: int | None) -> Tensor:
         """[B] weighted sum with the weights of ``epoch``; None means ramps at their end."""
@@ -95,3 +134,8 @@ class Objective:
             term = self.recipe.losses[name]
             total = total + value * (term.final_weight if epoch is None else term.weight_at(epoch))
         return total
+
+
+def _seen(config: ComponentConfig, features: Features) -> Features:
+    """The ports that a loss or metric needs, without optional ones that nobody gives."""
+    return {need.name: features[need.name] for need in config.needs() if need.name in features}

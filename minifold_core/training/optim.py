@@ -33,16 +33,18 @@ def build_optimizer(model: FoldModel, config: TrainingConfig) -> torch.optim.Ada
     A factor or norm limit of a frozen or idle slot has nothing to act on and is passed over.
 
     Raises:
-        RequestError: a factor or a norm limit names no slot, or nothing would train.
+        RequestError: a factor, a norm limit or the tripwire names no slot, or nothing would train.
     """
     slots, known = trainable(model), [step.slot.path for step in model.wiring.steps]
     if not slots:
         raise RequestError(f"{model.recipe.id}: every slot is frozen or idle; nothing would train")
-    for table, named in (
+    named: tuple[tuple[str, Iterable[str]], ...] = (
         ("learning_rate_scale", config.learning_rate_scale),
         ("clip_norms", config.clip_norms),
-    ):
-        for path in named:
+        ("tripwire.slots", config.tripwire.slots),
+    )
+    for table, paths in named:
+        for path in paths:
             if path not in known:
                 raise RequestError(
                     f"training.{table}.{path}: no such slot; {did_you_mean(path, known)}"
@@ -91,10 +93,22 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> dict[str
     return {group["name"]: group["lr"] for group in optimizer.param_groups}
 
 
-def clip_gradients(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> dict[str, float]:
-    """Limit gradient norms as the recipe says; return each slot's norm before clipping."""
-    slots = {group["name"]: group["params"] for group in optimizer.param_groups}
-    norms = {path: float(_norm(parameters)) for path, parameters in slots.items()}
+def parameters_by_slot(optimizer: torch.optim.Optimizer) -> dict[str, list[nn.Parameter]]:
+    """Slot path to the parameters that train."""
+    return {group["name"]: group["params"] for group in optimizer.param_groups}
+
+
+def gradient_norms(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """Slot path to the norm of its gradient."""
+    return {
+        path: float(nn.utils.get_total_norm([p.grad for p in own if p.grad is not None]))
+        for path, own in parameters_by_slot(optimizer).items()
+    }
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
+    """Limit gradient norms as the recipe says."""
+    slots = parameters_by_slot(optimizer)
     for path, limit in config.clip_norms.items():
         nn.utils.clip_grad_norm_(slots.get(path, ()), limit)
     rest = [
@@ -102,11 +116,6 @@ def clip_gradients(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> 
     ]
     if rest:
         nn.utils.clip_grad_norm_(rest, config.clip_norm)
-    return norms
-
-
-def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
 class EMA:

@@ -59,6 +59,11 @@ class Run:
             path.write_text(json.dumps(_surroundings() | environment, indent=2) + "\n")
         return cls(directory)
 
+    def write_migration(self, report: dict[str, Any]) -> None:
+        """Write ``migration.json``: what the first weights were made of."""
+        with atomic(self.directory / "migration.json") as path:
+            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
     def add_epoch(self, row: dict[str, float]) -> None:
         """Append a row to ``metrics.csv``; the first row names the columns."""
         path = self.directory / "metrics.csv"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,19 +17,26 @@ from minifold_core.data.batching import collate
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
+from minifold_core.training.averages import Averages
 from minifold_core.training.objective import Objective
 from minifold_core.training.optim import (
     EMA,
     build_optimizer,
     clip_gradients,
+    gradient_norms,
     learning_rate,
+    parameters_by_slot,
     set_learning_rate,
     trainable,
 )
 from minifold_core.training.run import Run
+from minifold_core.training.tripwire import Tripwire
 from minifold_core.training.validation import validate
 from minifold_core.weights.header import Header
 from minifold_core.weights.io import components_of, save_weights
+
+POOL = 8
+"""Optimizer steps whose chains are sorted by length together."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +48,9 @@ class Options:
     seed: int = 0
     max_steps: int | None = None
     max_epochs: int | None = None
-    encoder: str = "random"
     data: str = ""
-    parents: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Averages:
-    """Running means over proteins or steps, by name."""
-
-    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, name: str, total: float, count: int = 1) -> None:
-        """Add ``count`` values that sum to ``total``."""
-        self.sums[name] += total
-        self.counts[name] += count
-
-    def means(self) -> dict[str, float]:
-        """The means so far."""
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Header fields that say where the first weights came from."""
 
 
 class Trainer:
@@ -84,9 +74,11 @@ class Trainer:
         self.objective = Objective.of(model.recipe)
         self.optimizer = build_optimizer(model, self.config)
         self.ema = EMA(model, self.config.ema_decay)
+        self.tripwire = Tripwire(self.config.tripwire)
         self.generator = torch.Generator().manual_seed(options.seed)
         self.step = 0
         self.best = math.inf
+        self.best_epoch = 0
         self.finished = 0
         self.row: dict[str, float] = {}
         self.means = Averages()
@@ -114,9 +106,9 @@ class Trainer:
     def fit(self, run: Run) -> None:
         """Train to the end and write the run; an interruption saves what there is."""
         try:
-            while self.step < self.total_steps:
+            while self.step < self.total_steps and not self._out_of_patience():
                 self._epoch(self.finished + 1, run)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, MinifoldError):
             partial = self.means.means()
             if partial:
                 run.add_epoch({"epoch": self.finished + 1, "step": self.step} | partial)
@@ -143,7 +135,7 @@ class Trainer:
         score = row.get("val/total_fixed", row["train/total_fixed"])
         better = score < self.best
         if better:
-            self.best = score
+            self.best, self.best_epoch = score, epoch
             self._save(run.best, epoch, row)
         self._save(run.last, epoch, row)
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
@@ -154,6 +146,13 @@ class Trainer:
             f"epoch {epoch} · step {self.step}/{self.total_steps} · train {train:.3f}"
             f"{validation} · {rate:.2f} steps/s{' · new best' if better else ''}"
         )
+
+    def _out_of_patience(self) -> bool:
+        """Whether the last ``patience`` epochs brought no new best."""
+        waited, patience = self.finished - self.best_epoch, self.config.patience
+        if stop := bool(patience) and waited >= patience:
+            note(f"stopped early: no new best in {waited} epochs (training.patience)")
+        return stop
 
     def _optimizer_step(self, group: list[list[int]], epoch: int) -> dict[str, float]:
         """One update from several batches of chain indices; its record for ``steps.jsonl``."""
@@ -169,36 +168,37 @@ class Trainer:
             (total.sum() / size).backward()
             fixed = self.objective.total(terms, None)
             for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
-                record.add(f"train/{name}", float(each.detach().double().sum()), len(batch))
+                record.add_each(f"train/{name}", each)
         if self.step == 0:
             self._check_gradients()
-        norms = clip_gradients(self.optimizer, self.config)
+        norms = gradient_norms(self.optimizer)
+        slots = parameters_by_slot(self.optimizer)
+        stirred = self.tripwire.check(norms, slots, self.generator)
+        clip_gradients(self.optimizer, self.config)
         self.optimizer.step()
         self.ema.update(self.model)
         self.step += 1
         values = record.means()
         for name, value in values.items():
-            self.means.add(name, value * size, size)
-        slots = {f"lr/{s}": r for s, r in rates.items()} | {
-            f"grad_norm/{s}": n for s, n in norms.items()
-        }
-        for name, value in slots.items():
+            self.means.add(name, value, size)
+        health = {f"lr/{slot}": rate for slot, rate in rates.items()}
+        health |= {f"grad_norm/{slot}": norm for slot, norm in norms.items()}
+        health |= {f"tripwire/{slot}": on for slot, on in stirred.items()}
+        for name, value in health.items():
             self.means.add(name, value)
-        return {"step": self.step, "epoch": epoch} | values | slots
+        return {"step": self.step, "epoch": epoch} | values | health
 
     def _losses(
         self, batch: ProteinBatch, epoch: int
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Terms and total, [B] each, at random times."""
-        t = torch.randint(self.objective.process.timesteps, (len(batch),), generator=self.generator)
         again = self._chance(self.config.self_conditioning)
         if self._chance(self.config.unconditional):
             batch = batch.without_condition()
-        device = self.options.device
-        t = t.to(device)
-        coords_t = self.objective.noise(batch, t, [self.generator] * len(batch))
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-            features = self.objective.predict(self.model, batch, coords_t, t, again)
+        noised = self.objective.noised(batch, [self.generator] * len(batch))
+        device, bf16 = self.options.device.type, self.options.precision == "bf16"
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            features = self.objective.predict(self.model, batch, noised, again)
             terms = self.objective.terms(features, batch)
         total = self.objective.total(terms, epoch)
         self._check_finite(terms, total, batch)
@@ -220,21 +220,31 @@ class Trainer:
             )
 
     def _check_gradients(self) -> None:
-        """A trainable parameter that no loss reaches is a fault of the model, found at once."""
-        for named in trainable(self.model).values():
+        """A trainable parameter that no loss reaches is a fault of the model, found at once.
+
+        Unless it serves a port that nothing reads, which was said before the training began.
+        """
+        for path, named in trainable(self.model).items():
             for name, parameter in named:
-                if parameter.grad is None:
+                if parameter.grad is None and path not in self.model.wiring.unused:
                     raise MinifoldError(f"parameter '{name}' is trainable but no loss reaches it")
 
     def _groups(self) -> Iterator[list[list[int]]]:
-        """Chain indices of an epoch: steps of batches, alike lengths together within a step."""
+        """Chain indices of an epoch: steps of batches, like lengths together to pad little.
+
+        Chains are drawn at random into pools of some steps, sorted by length within a pool, and its
+        steps taken in random order.
+        """
         order = torch.randperm(len(self.train_set), generator=self.generator).tolist()
         lengths = self.train_set.lengths
         size = self.config.batch_size
         per_step = size * self.config.accumulate
-        for start in range(0, len(order), per_step):
-            chosen = sorted(order[start : start + per_step], key=lengths.__getitem__)
-            yield [chosen[i : i + size] for i in range(0, len(chosen), size)]
+        pool = POOL * per_step
+        for first in range(0, len(order), pool):
+            drawn = sorted(order[first : first + pool], key=lengths.__getitem__)
+            steps = [drawn[i : i + per_step] for i in range(0, len(drawn), per_step)]
+            for k in torch.randperm(len(steps), generator=self.generator).tolist():
+                yield [steps[k][i : i + size] for i in range(0, len(steps[k]), size)]
 
     def _validation_batches(self) -> Iterator[ProteinBatch]:
         if self.validation_set is None:
@@ -254,9 +264,8 @@ class Trainer:
             components=components_of(recipe),
             step=self.step,
             epoch=epoch,
-            encoder=self.options.encoder,
-            parents=self.options.parents,
             data=self.options.data,
+            **self.options.origin,
             metrics={name: value for name, value in row.items() if name.startswith("val/")},
         )
         save_weights(path, self.ema.tensors, header)

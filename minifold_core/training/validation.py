@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from zlib import crc32
 
 import torch
-from torch import Tensor
 
 from minifold_core.batch import ProteinBatch
+from minifold_core.interfaces import Process
 from minifold_core.model import FoldModel
+from minifold_core.training.averages import Averages
 from minifold_core.training.objective import Objective
 
 BINS = 4
@@ -21,43 +21,41 @@ BINS = 4
 def validate(
     model: FoldModel, objective: Objective, batches: Iterable[ProteinBatch], epoch: int
 ) -> dict[str, float]:
-    """Mean of every loss term over proteins and over four equal bins of noise levels.
+    """Mean of every loss term and metric over proteins, and over four equal bins of noise levels.
 
     Every protein is seen once in each bin, at a time and with noise that its name alone decides,
-    without self-conditioning.
+    without self-conditioning; a model without a denoiser sees it once.
 
     Returns:
-        ``val/TERM``, ``val/TERM@tLOW-HIGH``, ``val/total`` (weights of ``epoch``) and
+        ``val/NAME``, ``val/NAME@tLOW-HIGH``, ``val/total`` (weights of ``epoch``) and
         ``val/total_fixed`` (ramps at their end); empty if there are no batches.
     """
     was_training = model.training
     model.eval()
-    sums: dict[str, float] = defaultdict(float)
-    count = 0
+    means = Averages()
     for batch in batches:
-        count += len(batch)
-        for low, high in _bins(objective.process.timesteps):
-            generators = [_generator(name, low) for name in batch.names]
-            times = [torch.randint(low, high, (), generator=own) for own in generators]
-            t = torch.stack(times).to(batch.tokens.device)
-            features = objective.predict(model, batch, objective.noise(batch, t, generators), t)
+        for levels in _bins(objective.process):
+            low = levels.start if levels else 0
+            noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
+            features = objective.predict(model, batch, noised)
             terms = objective.terms(features, batch)
-            for name, value in terms.items():
-                sums[f"val/{name}"] += _sum(value) / BINS
-                sums[f"val/{name}@t{low}-{high}"] += _sum(value)
-            sums["val/total"] += _sum(objective.total(terms, epoch)) / BINS
-            sums["val/total_fixed"] += _sum(objective.total(terms, None)) / BINS
+            figures = objective.measures(features, batch)
+            defined = {name: value[~value.isnan()] for name, value in figures.items()}
+            for name, value in (terms | defined).items():
+                means.add_each(f"val/{name}", value)
+                if levels:
+                    means.add_each(f"val/{name}@t{levels.start}-{levels.stop}", value)
+            means.add_each("val/total", objective.total(terms, epoch))
+            means.add_each("val/total_fixed", objective.total(terms, None))
     model.train(was_training)
-    return {name: value / count for name, value in sums.items()}
+    return means.means()
 
 
-def _bins(timesteps: int) -> list[tuple[int, int]]:
-    edges = [round(i * timesteps / BINS) for i in range(BINS + 1)]
-    return list(pairwise(edges))
-
-
-def _sum(values: Tensor) -> float:
-    return float(values.double().sum())
+def _bins(process: Process | None) -> list[range] | list[None]:
+    if process is None:
+        return [None]
+    edges = [round(i * process.timesteps / BINS) for i in range(BINS + 1)]
+    return [range(low, high) for low, high in pairwise(edges)]
 
 
 def _generator(name: str, low: int) -> torch.Generator:

@@ -1,1 +1,1 @@
-"""Prediction heads: radius of gyration and ordinal distances."""
+"""Prediction heads: radius of gyration, and distances, ordinal or as classes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,32 +28,40 @@ class RgHeadConfig(ComponentConfig):
         return (Port("log_rg", "B"),)
 
 
-class OrdinalDistanceHeadConfig(ComponentConfig):
-    """Cα distances as a ladder of thresholds, from pair features.
+class DistanceBinsConfig(ComponentConfig):
+    """Bins of one width that divide a range of Cα distances.
 
     Attributes:
-        bins: number of distance bins; the head gives one logit for each edge between two.
+        bins: number of distance bins.
         low: lower end of the first bin in ångström.
         high: upper end of the last bin in ångström.
-        reads: the pair features to read. v11 to v14 read a stack of the head's own, because a
-            head on detached main features diverges as they drift.
     """
 
     bins: int = Field(32, ge=2)
     low: float = Field(2.0, ge=0)
     high: float = Field(40.0, gt=0)
-    reads: Literal["aux_pair", "pair"] = "aux_pair"
 
     @model_validator(mode="after")
-    def _range_is_open(self) -> OrdinalDistanceHeadConfig:
+    def _range_is_open(self) -> Self:
         if self.low >= self.high:
             raise ValueError("low must be below high")
         return self
 
     def edges(self) -> list[float]:
-        """The bins - 1 thresholds in ångström, ascending, that the logits stand for."""
+        """The bins - 1 distances in ångström between one bin and the next, ascending."""
         step = (self.high - self.low) / self.bins
         return [self.low + k * step for k in range(1, self.bins)]
+
+
+class OrdinalDistanceHeadConfig(DistanceBinsConfig):
+    """Cα distances as a ladder of thresholds, one logit for each edge between two bins.
+
+    Attributes:
+        reads: the pair features to read. v11 to v14 read a stack of the head's own, because a
+            head on detached main features diverges as they drift.
+    """
+
+    reads: Literal["aux_pair", "pair"] = "aux_pair"
 
     def needs(self) -> tuple[Port, ...]:
         """The pair features that ``reads`` names."""
@@ -64,4 +72,21 @@ class OrdinalDistanceHeadConfig(ComponentConfig):
         return (
             Port("distance_logits", "B,L,L,k", width=self.bins - 1),
             Port("distance_edges", "B,k", width=self.bins - 1),
+        )
+
+
+class BinnedDistanceHeadConfig(DistanceBinsConfig):
+    """Cα distances as classes, from the main pair features without a way back for gradients."""
+
+    bins: int = Field(96, ge=2)
+
+    def needs(self) -> tuple[Port, ...]:
+        """The main pair features."""
+        return (Port("pair", "B,L,L,p"),)
+
+    def gives(self) -> tuple[Port, ...]:
+        """One logit for each bin, and the edges between bins."""
+        return (
+            Port("distogram_logits", "B,L,L,n", width=self.bins),
+            Port("distogram_edges", "B,k", width=self.bins - 1),
         )

@@ -8,7 +8,7 @@ from minifold_core.hookspecs import hookimpl
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:
-    """The radius of gyration and distance heads."""
+    """The radius of gyration head and the two distance heads."""
     return [
         ComponentSpec(
             kind="head",
@@ -24,5 +24,12 @@ def minifold_components() -> list[ComponentSpec]:
             config="minifold_heads.config:OrdinalDistanceHeadConfig",
             implementation="minifold_heads.distance:OrdinalDistanceHead",
             summary="Cα distances as ordered thresholds, read from a pair representation",
+        ),
+        ComponentSpec(
+            kind="head",
+            name="binned_distance",
+            config="minifold_heads.config:BinnedDistanceHeadConfig",
+            implementation="minifold_heads.distance:BinnedDistanceHead",
+            summary="Cα distances as classes, read from the detached main pair representation",
         ),
     ]

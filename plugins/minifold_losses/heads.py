@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from minifold_core.batch import Truth
 from minifold_core.geometry.frames import pairwise_distances
 from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
-from minifold_losses.config import OrdinalDistanceConfig, RgConfig
+from minifold_losses.config import DistogramConfig, OrdinalDistanceConfig, RgConfig
 
 
 class RgLoss(FullPrecisionLoss):
@@ -45,7 +45,28 @@ class OrdinalDistanceLoss(FullPrecisionLoss):
         """[B] from ``distance_logits`` [B, L, L, K] and ``distance_edges`` [B, K] in ångström."""
         logits = prediction["distance_logits"]
         edges = prediction["distance_edges"][:, None, None]
-        distances = pairwise_distances(truth.ca) * truth.scale[:, None, None]
-        farther = (distances[..., None] > edges).to(logits)
+        farther = (_distances(truth)[..., None] > edges).to(logits)
         entropy = binary_cross_entropy_with_logits(logits, farther, reduction="none")
         return masked_mean(entropy.mean(-1), pair_mask(truth.mask))
+
+
+class DistogramLoss(FullPrecisionLoss):
+    """Cross-entropy of the bin of every pair's distance; the outermost bins have no outer end.
+
+    ``-mean_{i≠j} log p_ij[bin(d_ij)]``: v10's, whose published values are of a 96-bin head.
+    """
+
+    config: DistogramConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``distogram_logits`` [B, L, L, N] and ``distogram_edges`` [B, N - 1] in Å."""
+        edges = prediction["distogram_edges"][:, None, None]
+        bins = (_distances(truth)[..., None] > edges).sum(-1)
+        logits = prediction["distogram_logits"].movedim(-1, 1)
+        entropy = cross_entropy(logits, bins, reduction="none")
+        return masked_mean(entropy, pair_mask(truth.mask))
+
+
+def _distances(truth: Truth) -> Tensor:
+    """[B, L, L] native Cα distances in ångström."""
+    return pairwise_distances(truth.ca) * truth.scale[:, None, None]

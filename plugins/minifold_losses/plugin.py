@@ -15,12 +15,13 @@ _LOSSES = {
     "chirality": ("local", "Chirality", "squared error of signed volumes of Cα quartets"),
     "rg": ("heads", "Rg", "squared error of the logarithm of the radius of gyration"),
     "aux_dist": ("heads", "OrdinalDistance", "ordinal cross-entropy of binned Cα distances"),
+    "aux_distogram": ("heads", "Distogram", "cross-entropy of Cα distances as classes"),
 }
 
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:
-    """Nine terms, under the names of the published columns."""
+    """The terms under the names of the published columns, and the distogram of v10."""
     return [
         ComponentSpec(
             kind="loss",

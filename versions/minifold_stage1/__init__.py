@@ -1,0 +1,1 @@
+"""Version contact: data only, see ``recipe.toml``."""
