@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -55,14 +55,21 @@ class ProteinBatch:
         return self.tokens.shape[0]
 
     def to(self, device: torch.device | str) -> ProteinBatch:
-        """The same batch on another device."""
+        """The same batch on another device; from pinned memory the copy does not wait."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> ProteinBatch:
+        """The same batch in page-locked memory; data loaders ask for it on the way to a GPU."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> ProteinBatch:
         return ProteinBatch(
-            self.tokens.to(device),
-            self.residue_index.to(device),
-            self.backbone.to(device),
-            self.backbone_mask.to(device),
+            change(self.tokens),
+            change(self.residue_index),
+            change(self.backbone),
+            change(self.backbone_mask),
             self.names,
-            None if self.cath is None else self.cath.to(device),
+            None if self.cath is None else change(self.cath),
         )
 
     def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:

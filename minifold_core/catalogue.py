@@ -14,6 +14,7 @@ from minifold_core.manifest import counts
 from minifold_core.recipe_tree import FULL, Source, read_source
 from minifold_core.registry import STATUSES, entry, published_best
 from minifold_core.slots import SLOTS
+from minifold_core.weights.known import known_weights
 
 
 def list_models(
@@ -32,7 +33,7 @@ def list_models(
         exclude: shell patterns of ids to leave out.
         status: only versions of this status.
         uses: only versions with this component in any slot.
-        has_weights: only versions with published weights.
+        has_weights: only versions with weights that a name such as ``v12b:b30`` is known for.
 
     Returns:
         One dict per version: id, summary, status, parents, components (slot to name), parameters,
@@ -53,7 +54,12 @@ def list_models(
         if (not patterns or any(fnmatchcase(name, p) for p in patterns))
         and not any(fnmatchcase(name, p) for p in exclude)
     ]
-    rows = [row for name in chosen if isinstance(row := _try(packages[name]), dict)]
+    known = known_weights().items.values()
+    rows = [
+        row | {"weights": [weights.to_json() for weights in known if weights.id == name]}
+        for name in chosen
+        if isinstance(row := _try(packages[name]), dict)
+    ]
     if uses is not None:
         _check_component(uses, rows)
     return [
@@ -66,10 +72,14 @@ def list_models(
 
 
 def problems() -> list[Problem]:
-    """What keeps installed versions from being found or described."""
+    """What keeps installed versions, or the user's own registry, from being found or described."""
     found = find_versions()
     broken = (_try(package) for package in found.items.values())
-    return [*found.problems, *(problem for problem in broken if isinstance(problem, Problem))]
+    return [
+        *found.problems,
+        *(problem for problem in broken if isinstance(problem, Problem)),
+        *known_weights().problems,
+    ]
 
 
 @cache
@@ -92,7 +102,7 @@ def _check_component(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def describe(package: VersionPackage) -> dict[str, Any]:
-    """One version as ``list-models --json`` shows it."""
+    """One version as ``list-models --json`` shows it, without its weights."""
     source = read_source(package.id)
     known = entry(package)
     count = counts(package, FULL)
@@ -105,7 +115,6 @@ def describe(package: VersionPackage) -> dict[str, Any]:
         "parameters": count.parameters if count else None,
         "trainable_parameters": count.trainable if count else None,
         "sizes": list(source.sizes),
-        "weights": known.weights,
         "published": published_best(package),
         "plugin": package.origin.value,
         "distribution": f"{package.origin.distribution} {package.origin.version}",

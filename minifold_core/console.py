@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +13,15 @@ PLAIN_INTERVAL_S = 10.0
 """Seconds between two progress lines when stderr is no terminal."""
 
 
+def first_process() -> bool:
+    """Whether this is the only process, or the one of torchrun's that speaks and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def note(message: str) -> None:
-    """Print one line for the user on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print one line for the user on stderr, from the first process."""
+    if first_process():
+        print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -23,7 +30,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     A rich bar on a terminal, a plain line every few seconds elsewhere.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and first_process():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

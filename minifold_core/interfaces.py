@@ -69,6 +69,14 @@ class Denoiser(Component):
     equivariant: ClassVar[bool] = True
 
 
+class GatedDenoiser(Denoiser):
+    """A denoiser that trusts the frames of a noised state only as far as the noise allows."""
+
+    @abstractmethod
+    def confidence(self, snr: Tensor) -> Tensor:
+        """[B] trust in those frames at signal-to-noise ratios [B]: 0 none, 1 full."""
+
+
 class Head(Component):
     """A prediction made beside the coordinates, from trunk features or from the denoiser's."""
 

@@ -85,7 +85,19 @@ class TrainingConfig(Section):
     self_conditioning: float = Field(0.0, ge=0, le=1)
     """Share of steps that feed a first, gradient-free prediction back as self-conditioning."""
     unconditional: float = Field(0.0, ge=0, le=1)
-    """Share of batches in which every residue token is MASK (classifier-free guidance)."""
+    """Share of proteins whose every residue token is MASK (classifier-free guidance)."""
+    noise_copies: int = Field(1, ge=1)
+    """Noised states of each protein per step: encoder and pair stack run once, the denoiser for
+    every copy."""
+    batch_tokens: int = Field(0, ge=0)
+    """Padded residues of a forward pass at most, so that long chains come in smaller batches; the
+    proteins of a step stay the same. 0: no limit."""
+    max_skipped: int = Field(10, ge=1)
+    """Steps on end whose losses or gradients are not finite, after which training stops."""
+    sample_every: int = Field(0, ge=0)
+    """Epochs between two samplings of validation chains; 0: never."""
+    sample_chains: int = Field(16, ge=1)
+    """How many validation chains are sampled then."""
     checkpointing: bool = False
     """Recompute activations in the backward pass: about a fifth of the memory, a quarter slower."""
 

@@ -7,13 +7,39 @@ import tomllib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from minifold_core.discovery import VersionPackage
 from minifold_core.errors import MinifoldError, RequestError
 
 SCHEMA = 1
 STATUSES = ("current", "archived", "superseded", "experimental", "planned")
+
+
+class WeightsEntry(BaseModel):
+    """Weights that a registry knows by a tag.
+
+    Attributes:
+        tag: their name beside the version's: ``b30`` in ``v12b:b30``.
+        location: an absolute path, or an https URL.
+        sha256: of the file; only what ships beside a recipe, in no registry, has none.
+        bytes: its length; 0 if not known.
+        size: of the model: full, nano, ...; empty if not known.
+        metrics: validation figures, as the file's header has them.
+        note: whatever its owner wants to remember.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tag: str
+    location: str
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    bytes: int = 0
+    size: str = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,14 +51,14 @@ class Entry:
         status: one of :data:`STATUSES`.
         best_epoch: the row of the version's published table that is its best.
         published: the best epoch's figures, of a version that published no table.
-        weights: published weights files: tag, location, sha256.
+        weights: weights files and where they are.
     """
 
     summary: str = ""
     status: str = "experimental"
     best_epoch: int | None = None
     published: dict[str, float] | None = None
-    weights: list[dict[str, str]] = field(default_factory=list)
+    weights: list[WeightsEntry] = field(default_factory=list)
 
 
 def entry(package: VersionPackage) -> Entry:
@@ -41,9 +67,9 @@ def entry(package: VersionPackage) -> Entry:
     Raises:
         MinifoldError: a registry file cannot be read or holds an unknown key or status.
     """
-    shipped, own = read_registry(shipped_path()), package.directory / "registry.toml"
+    shipped, own = _installed(shipped_path()), package.directory / "registry.toml"
     if package.id not in shipped and own.is_file():
-        return read_registry(own).get(package.id, Entry())
+        return _installed(own).get(package.id, Entry())
     return shipped.get(package.id, Entry())
 
 
@@ -75,26 +101,43 @@ def shipped_path() -> Path:
     return inside if inside.is_file() else Path(__file__).parent.parent / "registry.toml"
 
 
-@cache
 def read_registry(path: Path) -> dict[str, Entry]:
     """The entries of one registry file, by version.
 
     Raises:
-        MinifoldError: it cannot be read or holds an unknown key or status.
+        MinifoldError: it cannot be read, or holds an unknown key or status, or weights without a
+            hash.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         if document.get("schema", SCHEMA) > SCHEMA:
             raise RequestError(
-                f"registry schema {document['schema']} is newer than {SCHEMA}; update minifold"
+                f"registry {path} has schema {document['schema']}, newer than {SCHEMA}; "
+                "update minifold"
             )
-        entries = {name: Entry(**table) for name, table in document.get("models", {}).items()}
-    except (OSError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
+        entries = {name: _entry(table) for name, table in document.get("models", {}).items()}
+    except ValidationError as report:
+        fault = report.errors()[0]
+        what = ".".join(map(str, fault["loc"]))
+        raise MinifoldError(f"registry {path}: weights: {what}: {fault['msg'].lower()}") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise MinifoldError(f"registry {path} cannot be read: {error}") from None
     for name, known in entries.items():
         if known.status not in STATUSES:
             raise MinifoldError(f"registry {path}: {name} has unknown status '{known.status}'")
+        for weights in known.weights:
+            if not weights.sha256:
+                raise MinifoldError(f"registry {path}: {name}:{weights.tag} has no sha256")
     return entries
+
+
+_installed = cache(read_registry)
+"""For the registries of installed packages, which do not change while a program runs."""
+
+
+def _entry(table: dict[str, Any]) -> Entry:
+    weights = [WeightsEntry.model_validate(row) for row in table.get("weights", ())]
+    return Entry(**{**table, "weights": weights})
 
 
 def _number(text: str) -> Any:

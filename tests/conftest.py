@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,19 @@ from minifold_core import discovery
 from minifold_core.batch import ProteinBatch
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
+from minifold_core.home import HOME_VARIABLE
 
 Result = subprocess.CompletedProcess[str]
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty home, so that no test sees or changes the weights that a user has named."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +33,8 @@ def run(minifold: Minifold, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_surface_is_what_the_documents_name(minifold: Minifold) -> None:
     text = minifold("--help").stdout
     commands = ("list-models", "show", "train", "sample", "evaluate", "data", "doctor")
-    commands += ("migrate", "inspect", "plugins", "plot")
+    commands += ("migrate", "inspect", "plugins", "plot", "weights", "diagnose")
+    commands += ("runs", "slurm")
     assert all(f"  {command} " in text for command in commands)
     assert minifold().returncode == 0
     assert minifold("--version").stdout.startswith("minifold ")
@@ -74,6 +73,7 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
         ["show", "v13"],
         ["show", "v13", "--resolved", "--size", "nano"],
         ["show", "v12b", "--json"],
+        ["weights", "list"],
         ["--help"],
         ["train", "--help"],
         ["data", "pack", "--help"],
@@ -112,12 +112,19 @@ def test_doctor_is_content(minifold: Minifold) -> None:
     assert {"devices", "demo set", "version v13"} <= {finding["what"] for finding in findings}
 
 
-def test_training_without_an_encoder_says_that_it_is_random(
-    minifold: Minifold, tmp_path: Path
+@pytest.mark.parametrize("size", ["nano", "full"])
+def test_the_shipped_encoder_is_the_default_and_a_random_one_is_told_of(
+    minifold: Minifold, tmp_path: Path, size: str
 ) -> None:
-    size = ["--size", "nano", "--dry-run", "--run-dir", tmp_path / "none"]
-    loud = minifold("train", "v13", *size)
+    arguments = ["train", "v13", "--size", size, "--dry-run", "--run-dir", tmp_path / "none"]
+    quiet = minifold(*arguments)
+    assert f"encoder: weights of contact ({size}, shipped)" in quiet.stderr
+    assert "RANDOM" not in quiet.stderr
+    loud = minifold(*arguments, "--encoder-from", "random")
     assert "WARNING: the encoder is frozen and its weights are RANDOM" in loud.stderr
+    wide = minifold(*arguments, "--set", "encoder.d_pair=16")
+    assert "warning: encoder does not start from contact's shipped weights" in wide.stderr
+    assert "RANDOM" in wide.stderr
     assert "built-in demo set (18 chains" in loud.stderr
     assert not (tmp_path / "none").exists()
 
@@ -199,15 +206,17 @@ def test_a_sample_does_not_depend_on_what_is_sampled_beside_it(
 
 
 def test_a_random_encoder_stays_random_when_it_is_handed_on(
-    minifold: Minifold, run: Path, tmp_path: Path
+    minifold: Minifold, tmp_path: Path
 ) -> None:
-    size = ["--size", "nano", "--max-steps", 1, "--run-dir", tmp_path / "second"]
-    assert "RANDOM" in minifold("train", "v12", "--encoder-from", run, *size).stderr
+    size = ["--size", "nano", "--max-steps", 1, "--run-dir"]
+    minifold("train", "v12", "--encoder-from", "random", *size, tmp_path / "first")
+    second = ["--encoder-from", tmp_path / "first", *size, tmp_path / "second"]
+    assert "RANDOM" in minifold("train", "v12", *second).stderr
     header = read_header(tmp_path / "second" / "last.safetensors")
-    digest = sha256((run / "best.safetensors").read_bytes()).hexdigest()
+    digest = sha256((tmp_path / "first" / "best.safetensors").read_bytes()).hexdigest()
     assert (header.encoder, header.parents) == ("random", {"encoder": digest})
-    thawed = ["--set", "encoder.frozen=false", "--run-dir", tmp_path / "third"]
-    done = minifold("train", "v12", *size[:4], *thawed)
+    thawed = ["--set", "encoder.frozen=false", "--encoder-from", "random"]
+    done = minifold("train", "v12", *thawed, *size, tmp_path / "third")
     assert "RANDOM" not in done.stderr
     assert read_header(tmp_path / "third" / "last.safetensors").encoder == "trained"
 
@@ -298,25 +307,3 @@ def test_every_wrong_request_gets_one_line_and_its_exit_code(
 
 def test_debug_shows_the_traceback(minifold: Minifold) -> None:
     assert "Traceback" in minifold("show", "v133", "--debug").stderr
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_training_keeps_its_weights(
-    tmp_path: Path, number: signal.Signals, code: int
-) -> None:
-    directory = tmp_path / "run"
-    command = [sys.executable, "-m", "minifold_core.cli.main", "train", "v12", "--size", "nano"]
-    process = subprocess.Popen(
-        [*command, "--run-dir", str(directory)], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not (directory / "steps.jsonl").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(number)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == code, error
-    assert "weights saved" in error
-    assert (directory / "last.safetensors").is_file()

@@ -194,7 +194,7 @@ def test_listing_filters() -> None:
     assert ids(patterns=["v12*"], exclude=["v12"]) == ["v12b"]
     assert ids(uses="triangle") == ["v13", "v14"]
     assert ids(status="current") == ["contact", "v13"]
-    assert ids(has_weights=True) == []
+    assert ids(has_weights=True) == ["contact"]
     with pytest.raises(RequestError, match="did you mean 'current'"):
         list_models(status="curent")
     with pytest.raises(RequestError, match="no version matches 'v133'"):

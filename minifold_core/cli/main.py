@@ -11,7 +11,22 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from minifold_core.cli import data, doctor, evaluate, migrate, models, plot, plugins, sample, train
+from minifold_core.cli import (
+    data,
+    diagnose,
+    doctor,
+    evaluate,
+    migrate,
+    models,
+    plot,
+    plugins,
+    resume,
+    runs,
+    sample,
+    slurm,
+    train,
+    weights,
+)
 from minifold_core.errors import MinifoldError
 
 app = typer.Typer(
@@ -45,13 +60,18 @@ def _common(
 app.command("list-models")(models.list_models)
 app.command("show")(models.show)
 app.command("train")(train.train)
+app.command("resume")(resume.resume)
 app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("migrate")(migrate.migrate)
 app.command("inspect")(migrate.inspect)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(runs.app, name="runs")
 app.add_typer(plot.app, name="plot")
+app.command("slurm")(slurm.slurm)
+app.add_typer(weights.app, name="weights")
+app.command("diagnose")(diagnose.diagnose)
 app.command("doctor")(doctor.doctor)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minifold_core.weights.report import Report
 
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE|RUN", help="A weights file or a run directory.")
+    Path, typer.Argument(metavar="FILE|RUN|ID:TAG", help="A weights file or a run directory.")
 ]
 
 

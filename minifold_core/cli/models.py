@@ -31,7 +31,7 @@ def list_models(
     ] = None,
     uses: Annotated[str | None, typer.Option(help="Only versions with this component.")] = None,
     has_weights: Annotated[
-        bool, typer.Option("--has-weights", help="Only with published weights.")
+        bool, typer.Option("--has-weights", help="Only with weights (minifold weights list).")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def emit_json(value: Any) -> None:
     """Print a result as JSON; not-a-number becomes null."""
-    print(json.dumps(_finite(value), indent=2))
+    print(json.dumps(finite(value), indent=2))
 
 
 def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
@@ -41,11 +41,12 @@ def millions(count: int | None) -> str:
     return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.0f} k"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A result as JSON can hold it: not-a-number becomes None."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

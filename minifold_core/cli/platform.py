@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 MAX_SEED = 2**63 - 1
 MALLOC_OPTIONS = {-4: 0, -1: -1, -2: 2**28}
 """glibc's M_MMAP_MAX: no block on its own pages; M_TRIM_THRESHOLD: never; M_TOP_PAD: 256 MiB."""
 
-TRIM_EVERY = 8
+TRIM_EVERY = 2
 """Steps between two returns of freed memory."""
 
 DeviceOption = Annotated[str, typer.Option(help=" | ".join(DEVICES))]
@@ -54,7 +54,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """``fp32`` or ``bf16``; ``auto`` is bf16 on CUDA and fp32 elsewhere.
+    """``fp32``, ``bf16`` or ``fp16``; ``auto`` is bf16 on CUDA and fp32 elsewhere.
 
     Raises:
         RequestError: the name is unknown.

@@ -129,6 +129,46 @@ def embeddings(
         print(f"embeddings of {len(chains)} chains, {labelled} with a CATH class, in {out}")
 
 
+@app.command()
+def curves(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One to four runs.")],
+    out: OutOption,
+    terms: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help="Losses and figures to draw alone.")
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(min=1, help="Draw means over an epoch and the N - 1 before it.")
+    ] = 1,
+    bins: Annotated[
+        bool, typer.Option("--bins", help="Validation losses per noise level instead.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw how training went: losses, scores, learning rates and gradient norms by epoch.
+
+    The published curve of a run's version lies behind it in grey, where one was published.
+    """
+    from minifold_core.plots.style import check_path, save
+    from minifold_core.runs import read_run
+
+    check_path(out)
+    records = [read_run(run) for run in runs]
+    for record in records:
+        for problem in record.problems:
+            note(f"warning: {record.directory}: {problem}")
+    wanted = _split(terms or "")
+    if terms is not None and not wanted:
+        raise RequestError("--terms names no curve; give names of metrics.csv such as fape,bond")
+    from minifold_core.plots.curves import about, draw_bins, draw_curves
+
+    figure = (draw_bins if bins else draw_curves)(records, wanted, smooth)
+    save(figure, out, about(records))
+    if as_json:
+        emit_json({"file": str(out), "runs": [str(record.directory) for record in records]})
+    else:
+        print(f"curves of {', '.join(str(record.directory) for record in records)} in {out}")
+
+
 def _load(weights: Path, device: str) -> tuple[FoldModel, str]:
     """The model on its device, and in words which weights those are."""
     from minifold_core.weights.io import load_model
@@ -145,7 +185,11 @@ def _names(given: str) -> list[str]:
     Raises:
         RequestError: there is none, or more than one picture holds.
     """
-    names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    names = _split(given)
     if not 1 <= len(names) <= MOST:
         raise RequestError(f"--chains names {len(names)} chains; give 1 to {MOST}")
     return names
+
+
+def _split(given: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORMATS = ("pdb", "cif", "bcif")
 
 WeightsArgument = Annotated[
-    Path, typer.Argument(metavar="RUN|WEIGHTS", help="A run or a weights file.")
+    Path, typer.Argument(metavar="RUN|FILE|ID:TAG", help="A run or a weights file.")
 ]
 SplitOption = Annotated[
     str, typer.Option(help="Which chains of the data: train, validation or test.")

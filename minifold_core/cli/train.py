@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +18,20 @@ from minifold_core.cli.platform import (
     choose_precision,
     trimming,
 )
-from minifold_core.console import note, progress
+from minifold_core.console import first_process, note, progress
 
 if TYPE_CHECKING:
     from minifold_core.data.dataset import PackedDataset
+    from minifold_core.model import FoldModel
     from minifold_core.recipe import Recipe
+    from minifold_core.training.run import Run
+    from minifold_core.training.trainer import Options
     from minifold_core.weights.initial import Migration, Start
+
+
+WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read the data ahead.")]
+MaxStepsOption = Annotated[int | None, typer.Option(min=1, help="Stop after N optimizer steps.")]
+MaxEpochsOption = Annotated[int | None, typer.Option(min=1, help="Stop after N epochs.")]
 
 
 def train(
@@ -31,7 +41,7 @@ def train(
     init_from: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN|FILE", help="Start from these weights; a plan says what carries."
+            metavar="RUN|FILE|ID:TAG", help="Start from these weights; a plan says what carries."
         ),
     ] = None,
     allow_mismatch: Annotated[
@@ -40,7 +50,8 @@ def train(
     encoder_from: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN|FILE|random", help="Weights of the encoder instead of the shipped ones."
+            metavar="RUN|FILE|ID:TAG|random",
+            help="Weights of the encoder instead of the shipped ones.",
         ),
     ] = None,
     components: Annotated[
@@ -53,15 +64,17 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="Where to write; default runs/ID-SIZE-TIME.")
     ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Stop after N optimizer steps.")
-    ] = None,
-    max_epochs: Annotated[int | None, typer.Option(min=1, help="Stop after N epochs.")] = None,
+    max_steps: MaxStepsOption = None,
+    max_epochs: MaxEpochsOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Seed of weights, noise and order.")
     ] = 0,
+    keep: Annotated[
+        str, typer.Option(help="Epochs whose weights stay, such as 'every 5, best 3'.")
+    ] = "",
+    workers: WorkersOption = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, train nothing.")
     ] = False,
@@ -75,8 +88,7 @@ def train(
     changes = parse_assignments(values or [], "--set")
     recipe = load_recipe(version, size, swaps, changes)
     dataset = open_dataset(data)
-    train_set = dataset.subset("train")
-    if unlabelled := _unlabelled_losses(recipe, train_set):
+    if unlabelled := _unlabelled_losses(recipe, dataset.subset("train")):
         note(f"{', '.join(unlabelled)} off: no training chain of {data} has a CATH label")
         off = {f"losses.{name}.weight": 0.0 for name in unlabelled}
         recipe = load_recipe(version, size, swaps, changes | off)
@@ -85,57 +97,143 @@ def train(
     import torch
 
     from minifold_core.assembly import assemble
+    from minifold_core.data.dataset import DEMO
+    from minifold_core.training.keep import Keep
     from minifold_core.training.run import Run, default_directory, refuse_if_taken
-    from minifold_core.training.trainer import Options, Trainer
+    from minifold_core.training.trainer import Options
+    from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.initial import begin
 
     directory = run_dir or default_directory(recipe)
-    refuse_if_taken(directory)
+    if first_process():
+        refuse_if_taken(directory)
+    Keep.parse(keep)
     chosen = choose_device(device)
     used = choose_precision(precision, chosen)
-    validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
-    if data == "demo":
+    if data == DEMO:
         note(f"data: the {dataset}; choose your own with --data")
-    if validation_set is None:
+    if not dataset.splits["validation"]:
         note("warning: no validation chains; the best weights are chosen by the training loss")
     migration = _plan(recipe, init_from, allow_mismatch) if init_from else None
     torch.manual_seed(seed)
     model = assemble(recipe)
     start = begin(model, encoder_from, migration)
     _say_where_from(start)
-    options = Options(chosen, used, seed, max_steps, max_epochs, data, origin=start.header_fields())
-    trainer = Trainer(model, train_set, validation_set, options)
-    counts = model.parameter_counts().values()
-    note(
-        f"{recipe.id} ({recipe.size}): {sum(c[0] for c in counts):,} parameters, "
-        f"{sum(c[1] for c in counts):,} trainable · {len(train_set)} training and "
-        f"{dataset.splits['validation']} validation chains · {chosen}, {used}"
+    options = Options(
+        device=chosen,
+        precision=used,
+        seed=seed,
+        max_steps=max_steps,
+        max_epochs=max_epochs,
+        workers=workers,
+        keep=keep,
+        data=data,
+        data_path=data if data == DEMO else str(dataset.file.path.resolve()),
+        data_digest=file_sha256(dataset.file.path),
+        origin=start.header_fields(),
     )
     if chosen.type == "cpu" and size == "full":
         note(
             "warning: the full size takes many seconds a step on a CPU; --size nano is made for one"
         )
-    if trainer.total_steps < trainer.steps_asked:
-        note(
-            f"warning: the recipe ends after {recipe.training.epochs} epochs; "
-            "go on with --set training.epochs=N"
-        )
+    announce(model, dataset, options)
     if dry_run:
         note("dry run: everything fits; nothing was trained or written")
         return
     environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
-    run = Run.create(directory, recipe, environment)
-    if start.migrations:
-        run.write_migration(start.migrations[-1])
-    with progress("training", trainer.total_steps) as advance:
-        trainer.on_step = trimming(advance)
-        trainer.fit(run)
-    note(f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · curves: metrics.csv")
-    split = "" if validation_set else " --split train"
+
+    def make_run() -> Run:
+        run = Run.create(directory, recipe, environment)
+        if start.migrations:
+            run.write_migration(start.migrations[-1])
+        return run
+
+    train_model(model, dataset, options, make_run)
+
+
+def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None:
+    """Say in one line what will be trained on what."""
+    recipe, counts = model.recipe, model.parameter_counts().values()
+    note(
+        f"{recipe.id} ({recipe.size}): {sum(c[0] for c in counts):,} parameters, "
+        f"{sum(c[1] for c in counts):,} trainable · {dataset.splits['train']} training and "
+        f"{dataset.splits['validation']} validation chains · {options.device}, {options.precision}"
+    )
+
+
+def train_model(
+    model: FoldModel,
+    dataset: PackedDataset,
+    options: Options,
+    make_run: Callable[[], Run],
+    resume: bool = False,
+) -> None:
+    """Train, alone or as one of torchrun's processes, and say what came of it.
+
+    Args:
+        model: with its first weights.
+        dataset: its training and validation chains are used.
+        options: how long and how.
+        make_run: gives the run to write; only the leading process calls it before the first step.
+        resume: go on from the run's state.
+    """
+    from minifold_core.training.parallel import process_group
+    from minifold_core.training.run import Run
+    from minifold_core.training.trainer import Trainer
+
+    recipe = model.recipe
+    validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
+    with process_group(options.device) as group:
+        trainer = Trainer(model, dataset.subset("train"), validation_set, options, group)
+        run = make_run() if group.leads or resume else Run(Path())
+        if resume:
+            trainer.resume(run)
+            if trainer.progress.step >= trainer.total_steps:
+                note(f"nothing is left to do: {trainer.progress.step} steps are done; --max-epochs")
+        else:
+            trainer.start(run)
+        if group.size > 1:
+            note(f"{group.size} processes")
+        if trainer.total_steps < trainer.steps_asked:
+            note(
+                f"warning: the recipe ends after {recipe.training.epochs} epochs; "
+                "go on with --set training.epochs=N"
+            )
+        with progress("training", trainer.total_steps) as advance:
+            advance(trainer.progress.step)
+            trainer.on_step = trimming(advance)
+            trainer.fit(run)
+    note(
+        f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · "
+        "curves: curves.png, metrics.csv"
+    )
+    split, place = "" if validation_set else " --split train", quote(str(run.directory))
     if recipe.process:
-        note(f"next: minifold sample {run.directory} --data {data}{split} --out samples")
+        note(f"next: minifold sample {place} --data {quote(options.data)}{split} --out samples")
     else:
-        note(f"next: minifold evaluate {run.directory} --data {data}{split}")
+        note(f"next: minifold evaluate {place} --data {quote(options.data)}{split}")
+
+
+def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:
+    """Losses that would have nothing to learn from chains without a CATH label."""
+    if train_set.has_cath:
+        return []
+    return [
+        name
+        for name, term in recipe.active_losses.items()
+        if "truth.cath" in {port.name for port in term.config.needs()}
+    ]
+
+
+def _check_wiring(recipe: Recipe) -> None:
+    """Check that the parts fit, and say which of them serve nothing."""
+    from minifold_core.assembly import wire
+
+    wiring = wire(recipe)
+    for slot in wiring.idle:
+        note(f"warning: {slot} is not trained: no active loss depends on it")
+    for slot, ports in wiring.unused.items():
+        note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
 
 
 def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
@@ -159,28 +257,6 @@ def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
     Console(stderr=True).print(report.table())
     plan.check()
     return Migration(file, plan, report, file.load())
-
-
-def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:
-    """Losses that would have nothing to learn from chains without a CATH label."""
-    if train_set.has_cath:
-        return []
-    return [
-        name
-        for name, term in recipe.active_losses.items()
-        if "truth.cath" in {port.name for port in term.config.needs()}
-    ]
-
-
-def _check_wiring(recipe: Recipe) -> None:
-    """Check that the parts fit, and say which of them serve nothing."""
-    from minifold_core.assembly import wire
-
-    wiring = wire(recipe)
-    for slot in wiring.idle:
-        note(f"warning: {slot} is not trained: no active loss depends on it")
-    for slot, ports in wiring.unused.items():
-        note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
 
 
 def _say_where_from(start: Start) -> None:

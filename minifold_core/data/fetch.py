@@ -5,25 +5,27 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from minifold_core.console import note, progress
-from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.download import download
+from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 
 CATH = "cath-4.2"
-MIB = 2**20
-TIMEOUT_S = 60
 ENTRY_ID = re.compile(r"[0-9][a-z0-9]{3}|pdb_[0-9a-z]{8}")
 RCSB_URL_VARIABLE = "MINIFOLD_RCSB_URL"
 """Environment variable naming a mirror that serves ``ID.bcif`` as models.rcsb.org does."""
 CATH_URL_VARIABLE = "MINIFOLD_CATH_URL"
 """Environment variable naming a mirror of the directory that holds the CATH 4.2 files."""
 CATH_URL = "http://people.csail.mit.edu/ingraham/graph-protein-design/data/cath/"
-CATH_FILES: dict[str, str | None] = {"chain_set.jsonl": None, "chain_set_splits.json": None}
+CATH_FILES: dict[str, str | None] = {
+    "chain_set.jsonl": None,
+    "chain_set_splits.json": None,
+}
 """SHA-256 of each file of CATH 4.2 as published; None where none is published.
 
 Without a published hash the first download is trusted: its hash is written beside it and every
@@ -80,58 +82,25 @@ def fetch_cath(out: Path, base_url: str | None = None) -> list[Path]:
     Raises:
         MinifoldError: no connection, or a file differs from its known hash.
     """
-    import pooch
+    from minifold_core.weights.digest import file_sha256
 
-    pooch.get_logger().setLevel("WARNING")
     base = (base_url or os.environ.get(CATH_URL_VARIABLE) or CATH_URL).rstrip("/")
     paths = []
     for name, published in CATH_FILES.items():
         record = out / f"{name}.sha256"
         known = published or (record.read_text().split()[0] if record.exists() else None)
-        with ExitStack() as stack:
-            bar = _Download(name, stack)
-            downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=MIB, timeout=TIMEOUT_S)
-            try:
-                path = Path(pooch.retrieve(f"{base}/{name}", known, name, out, None, downloader))
-            except ValueError as error:
-                raise MinifoldError(
-                    f"{base}/{name}: SHA-256 is not {known}; nothing was kept. "
-                    f"If the publisher changed the file, delete {record}"
-                ) from error
-            except OSError as error:
-                raise MinifoldError(f"{base}/{name}: cannot be fetched ({error})") from error
+        try:
+            path = download(f"{base}/{name}", out / name, known)
+        except ProtectedError as error:
+            raise MinifoldError(
+                f"{error}. If the publisher changed the file, delete {record}"
+            ) from None
         if known is None:
-            digest = pooch.file_hash(str(path))
+            digest = file_sha256(path)
             record.write_text(f"{digest}  {name}\n")
             note(f"{name}: no hash is published; recorded {digest[:12]}… in {record} for next time")
         paths.append(path)
     return paths
-
-
-class _Download:
-    """What pooch takes for a progress bar; draws one on the console, in MiB."""
-
-    total = 0
-
-    def __init__(self, name: str, stack: ExitStack) -> None:
-        self._name, self._stack = name, stack
-        self._advance: Callable[[int], None] | None = None
-        self._complete = False
-
-    def update(self, size: int) -> None:
-        """``size`` more bytes; pooch fills the bar once more at the end, which is not drawn."""
-        if self._advance is None:
-            bar = progress(f"{self._name} (MiB)", self.total // MIB)
-            self._advance = self._stack.enter_context(bar)
-        if not self._complete:
-            self._advance(size // MIB)
-
-    def reset(self) -> None:
-        """The download is complete."""
-        self._complete = True
-
-    def close(self) -> None:
-        """Nothing to do: the stack closes the bar."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -24,6 +25,24 @@ class Averages:
         for value in values.detach().double().tolist():
             self.add(name, value)
 
+    def merge(self, other: Averages) -> None:
+        """Add everything that was added to ``other``."""
+        for name, total in other.sums.items():
+            self.sums[name] += total
+            self.counts[name] += other.counts[name]
+
     def means(self) -> dict[str, float]:
         """The means so far."""
         return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Sum and count by name; JSON keeps every digit of them."""
+        return {name: [total, self.counts[name]] for name, total in self.sums.items()}
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, list[float]]) -> Averages:
+        """What :meth:`to_json` wrote."""
+        made = cls()
+        for name, (total, count) in table.items():
+            made.sums[name], made.counts[name] = total, count
+        return made

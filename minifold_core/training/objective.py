@@ -94,12 +94,18 @@ class Objective:
         batch: ProteinBatch,
         noised: Noised | None,
         self_condition: bool = False,
+        trunk: Features | None = None,
     ) -> Features:
         """Everything that the model predicts of ``batch``, from ``noised`` if it denoises.
 
-        With ``self_condition`` a first, gradient-free pass supplies ``coords_prev``.
+        Args:
+            model: of the objective's recipe.
+            batch: B proteins.
+            noised: their noised states.
+            self_condition: let a first, gradient-free pass supply ``coords_prev``.
+            trunk: what ``model.trunk(batch, complete=True)`` gave, if that is known already.
         """
-        trunk = model.trunk(batch, complete=True)
+        trunk = trunk or model.trunk(batch, complete=True)
         if self.process is None or noised is None:
             return trunk
         mask = batch.ca_mask

@@ -37,6 +37,15 @@ class Run:
         """The EMA weights of the last step."""
         return self.directory / "last.safetensors"
 
+    @property
+    def state(self) -> Path:
+        """Everything that training needs to go on exactly."""
+        return self.directory / "state.safetensors"
+
+    def epoch(self, version: str, number: int) -> Path:
+        """The EMA weights of an epoch that is kept: ``v12b-e30.safetensors``."""
+        return self.directory / f"{version}-e{number}.safetensors"
+
     @classmethod
     def create(cls, directory: str | Path, recipe: Recipe, environment: dict[str, Any]) -> Run:
         """Make the directory and write ``recipe.toml`` and ``environment.json``.
@@ -65,19 +74,66 @@ class Run:
             path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
     def add_epoch(self, row: dict[str, float]) -> None:
-        """Append a row to ``metrics.csv``; the first row names the columns."""
+        """Add a row to ``metrics.csv``; a column that is new is empty in the rows before.
+
+        Raises:
+            MinifoldError: it cannot be written; the file is as it was.
+        """
+        shown = {k: str(v) if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()}
+        self._write_epochs([*self.epochs(), shown])
+
+    def epochs(self) -> list[dict[str, str]]:
+        """The rows of ``metrics.csv`` as they are printed there."""
         path = self.directory / "metrics.csv"
-        columns = path.read_text().partition("\n")[0].split(",") if path.exists() else list(row)
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow({k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()})
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write_epochs(self, rows: list[dict[str, str]]) -> None:
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with (
+            atomic(self.directory / "metrics.csv") as path,
+            path.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
     def add_step(self, record: dict[str, Any]) -> None:
-        """Append a line to ``steps.jsonl``."""
-        with (self.directory / "steps.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """Append a line to ``steps.jsonl``.
+
+        Raises:
+            MinifoldError: it cannot be written.
+        """
+        path = self.directory / "steps.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise MinifoldError(f"{path} cannot be written: {error.strerror}") from None
+
+    def rewind(self, step: int, epoch: int) -> dict[int, float]:
+        """Forget what was logged after ``step`` and from ``epoch`` on, which will come again.
+
+        Returns:
+            Epoch to validation total (training total without validation) of the epochs that stay.
+        """
+        rows = [row for row in self.epochs() if int(row["epoch"]) < epoch]
+        if rows:
+            self._write_epochs(rows)
+        else:
+            (self.directory / "metrics.csv").unlink(missing_ok=True)
+        log = self.directory / "steps.jsonl"
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]
+            with atomic(log) as path:
+                path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+        return {
+            int(row["epoch"]): float(row.get("val/total_fixed") or row["train/total_fixed"])
+            for row in rows
+        }
 
 
 def refuse_if_taken(directory: Path) -> None:

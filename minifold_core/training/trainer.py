@@ -1,15 +1,16 @@
-"""The training loop."""
+"""The training loop: epochs of steps, validation, and everything that a run leaves on disk."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.console import note
@@ -17,46 +18,59 @@ from minifold_core.data.batching import collate
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
+from minifold_core.plots.curves import save_curves
 from minifold_core.training.averages import Averages
-from minifold_core.training.objective import Objective
-from minifold_core.training.optim import (
-    EMA,
-    build_optimizer,
-    clip_gradients,
-    gradient_norms,
-    learning_rate,
-    parameters_by_slot,
-    set_learning_rate,
-    trainable,
-)
+from minifold_core.training.keep import Keep
+from minifold_core.training.optim import learning_rate
+from minifold_core.training.order import Order, batches
+from minifold_core.training.parallel import Group
 from minifold_core.training.run import Run
-from minifold_core.training.tripwire import Tripwire
+from minifold_core.training.state import Progress, load_state, save_state
+from minifold_core.training.stepper import Stepper
+from minifold_core.training.stopping import Stop, stop_on_signals
 from minifold_core.training.validation import validate
+from minifold_core.training.watch import Watch
 from minifold_core.weights.header import Header
 from minifold_core.weights.io import components_of, save_weights
-
-POOL = 8
-"""Optimizer steps whose chains are sorted by length together."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How long, where and how to train; what the recipe leaves to the user."""
+    """How long, where and how to train; what the recipe leaves to the user.
+
+    Attributes:
+        device: where to compute.
+        precision: fp32, bf16 or fp16.
+        seed: of order, noise and everything else that is drawn.
+        max_steps: optimizer steps at most.
+        max_epochs: epochs at most.
+        workers: processes that read the data ahead.
+        save_every: seconds between two states within an epoch.
+        keep: which epochs' weights to keep.
+        data: the training data, by name.
+        data_path: where they lie, or ``demo``.
+        data_digest: their SHA-256.
+        origin: header fields that say where the first weights came from.
+    """
 
     device: torch.device
     precision: str = "fp32"
     seed: int = 0
     max_steps: int | None = None
     max_epochs: int | None = None
+    workers: int = 0
+    save_every: float = 600.0
+    keep: str = ""
     data: str = ""
+    data_path: str = "demo"
+    data_digest: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
-    """Header fields that say where the first weights came from."""
 
 
 class Trainer:
     """Trains a model on a packed dataset.
 
-    Gradients of ``accumulate`` batches are those of one large batch: every protein weighs the same
+    Gradients of several batches are those of one large batch: every protein weighs the same
     wherever it falls. Weights that are saved and validated are the moving average.
     """
 
@@ -66,206 +80,199 @@ class Trainer:
         train_set: PackedDataset,
         validation_set: PackedDataset | None,
         options: Options,
+        group: Group | None = None,
     ) -> None:
-        self.model = model.to(options.device)
+        self.group = group or Group()
+        self.stepper = Stepper(model, options.device, options.precision, options.seed, self.group)
+        self.model, self.config = model, model.recipe.training
         self.train_set, self.validation_set = train_set, validation_set
-        self.options = options
-        self.config = model.recipe.training
-        self.objective = Objective.of(model.recipe)
-        self.optimizer = build_optimizer(model, self.config)
-        self.ema = EMA(model, self.config.ema_decay)
-        self.tripwire = Tripwire(self.config.tripwire)
-        self.generator = torch.Generator().manual_seed(options.seed)
-        self.step = 0
-        self.best = math.inf
-        self.best_epoch = 0
-        self.finished = 0
-        self.row: dict[str, float] = {}
-        self.means = Averages()
+        self.options, self.keep = options, Keep.parse(options.keep)
+        self.order = Order(train_set.lengths.tolist(), self.config, options.seed)
+        self.progress = Progress()
+        self.watch = Watch.of(model, train_set, validation_set, options.seed)
+        self.scores: dict[int, float] = {}
         self.on_step: Callable[[int], None] = lambda steps: None
-        model.set_checkpointing(self.config.checkpointing)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in one pass over the training chains."""
-        return math.ceil(len(self.train_set) / (self.config.batch_size * self.config.accumulate))
 
     @property
     def steps_asked(self) -> int:
         """Optimizer steps that the user asked for; without a word, the recipe's."""
         steps, epochs = self.options.max_steps, self.options.max_epochs
-        limits = [steps, epochs and epochs * self.steps_per_epoch]
+        limits = [steps, epochs and epochs * self.order.steps_per_epoch]
         given = [limit for limit in limits if limit is not None]
-        return min(given) if given else self.config.epochs * self.steps_per_epoch
+        return min(given) if given else self._recipe_steps
 
     @property
     def total_steps(self) -> int:
         """Optimizer steps that this training will take: its schedule ends with the recipe's."""
-        return min(self.steps_asked, self.config.epochs * self.steps_per_epoch)
+        return min(self.steps_asked, self._recipe_steps)
+
+    @property
+    def _recipe_steps(self) -> int:
+        return self.config.epochs * self.order.steps_per_epoch
+
+    def start(self, run: Run) -> None:
+        """Leave a state to resume from, before the first step."""
+        self._save_state(run)
+
+    def resume(self, run: Run) -> None:
+        """Go back to the run's saved state; what it logged after that is forgotten.
+
+        Raises:
+            RequestError: there is no state, or it is damaged.
+            ProtectedError: it is another model's.
+        """
+        self.progress = load_state(run.state, self.stepper)
+        self.scores = (
+            run.rewind(self.progress.step, self.progress.epoch) if self.group.leads else {}
+        )
 
     def fit(self, run: Run) -> None:
-        """Train to the end and write the run; an interruption saves what there is."""
-        try:
-            while self.step < self.total_steps and not self._out_of_patience():
-                self._epoch(self.finished + 1, run)
-        except (KeyboardInterrupt, SystemExit, MinifoldError):
-            partial = self.means.means()
-            if partial:
-                run.add_epoch({"epoch": self.finished + 1, "step": self.step} | partial)
-            self._save(run.last, self.finished, {} if partial else self.row)
-            note(f"stopped at step {self.step}; weights saved in {run.last}")
-            raise
+        """Train to the end and write the run.
 
-    def _epoch(self, epoch: int, run: Run) -> None:
+        A signal ends it after the step in hand, with the state saved and the exit code 130 or 143.
+        """
+        with stop_on_signals() as stop:
+            try:
+                while self.progress.step < self.total_steps and not self._out_of_patience():
+                    self._epoch(run, stop)
+            except MinifoldError:
+                self._save_all(run)
+                note(f"stopped at step {self.progress.step}; state saved in {run.state}")
+                raise
+
+    def _epoch(self, run: Run, stop: Stop) -> None:
+        now = self.progress
         self.model.train()
-        started, first = time.monotonic(), self.step
-        self.means = Averages()
-        for group in self._groups():
-            if self.step >= self.total_steps:
+        means = Averages.from_json(now.means)
+        started = saved = time.monotonic()
+        first = now.step
+        steps = self.order.epoch(now.epoch)[now.position :]
+        for chains, loaded in zip(steps, self._loaded(steps), strict=True):
+            if now.step >= self.total_steps:
                 break
-            run.add_step(self._optimizer_step(group, epoch))
+            rate = learning_rate(self.config, now.step / self.order.steps_per_epoch)
+            report = self.stepper.take(loaded, len(chains), now.epoch, rate)
+            now.step, now.position = now.step + 1, now.position + 1
+            means.merge(report.losses)
+            for name, value in report.health.items():
+                means.add(name, value)
+            now.means = means.to_json()
+            if self.group.leads:
+                run.add_step(
+                    {"step": now.step, "epoch": now.epoch} | report.losses.means() | report.health
+                )
             self.on_step(1)
-        trained = time.monotonic() - started
-        row: dict[str, float] = {"epoch": epoch, "step": self.step} | self.means.means()
-        with self.ema.applied(self.model):
-            row |= validate(self.model, self.objective, self._validation_batches(), epoch)
-        row["seconds"] = time.monotonic() - started
-        run.add_epoch(row)
-        self.finished, self.row, self.means = epoch, row, Averages()
+            if code := self.group.highest(stop.code):
+                self._save_all(run)
+                if self.group.leads:
+                    run.add_epoch({"epoch": now.epoch, "step": now.step} | means.means())
+                place = quote(str(run.directory))
+                note(f"stopped at step {now.step}; go on with: minifold resume {place}")
+                raise SystemExit(code)
+            if time.monotonic() - saved > self.options.save_every:
+                saved = time.monotonic()
+                self._save_state(run)
+        self._end_epoch(run, means, time.monotonic() - started, now.step - first)
+
+    def _end_epoch(self, run: Run, means: Averages, seconds: float, steps: int) -> None:
+        now, began = self.progress, time.monotonic()
+        row: dict[str, float] = {"epoch": now.epoch, "step": now.step} | means.means()
+        with self.stepper.ema.applied(self.model):
+            row |= self._validate(now.epoch)
+            if self.watch and self.group.leads and now.epoch % self.config.sample_every == 0:
+                row |= self.watch.look(self.model, self.options.device)
+        row["seconds"] = seconds + time.monotonic() - began
         score = row.get("val/total_fixed", row["train/total_fixed"])
-        better = score < self.best
+        better = now.best is None or score < now.best
         if better:
-            self.best, self.best_epoch = score, epoch
-            self._save(run.best, epoch, row)
-        self._save(run.last, epoch, row)
+            now.best, now.best_epoch = score, now.epoch
+        self.scores[now.epoch] = score
+        if self.group.leads:
+            run.add_epoch(row)
+            save_curves(run.directory, run.directory / "curves.png")
+            self._save_epoch(run, row, better)
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
-        train, val = row["train/total_fixed"], row.get("val/total_fixed")
-        validation = "" if val is None else f" · val {val:.3f}"
-        rate = (self.step - first) / trained
+        validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
         note(
-            f"epoch {epoch} · step {self.step}/{self.total_steps} · train {train:.3f}"
-            f"{validation} · {rate:.2f} steps/s{' · new best' if better else ''}"
+            f"epoch {now.epoch} · step {now.step}/{self.total_steps} · train "
+            f"{row['train/total_fixed']:.3f}{validation} · {steps / max(seconds, 1e-9):.2f} steps/s"
+            f"{' · new best' if better else ''}"
         )
+        if now.position >= self.order.steps_per_epoch:
+            now.epoch, now.position, now.means = now.epoch + 1, 0, {}
+        self._save_state(run)
 
     def _out_of_patience(self) -> bool:
         """Whether the last ``patience`` epochs brought no new best."""
-        waited, patience = self.finished - self.best_epoch, self.config.patience
-        if stop := bool(patience) and waited >= patience:
+        waited = self.progress.epoch - 1 - self.progress.best_epoch
+        if stop := bool(self.config.patience) and waited >= self.config.patience:
             note(f"stopped early: no new best in {waited} epochs (training.patience)")
         return stop
 
-    def _optimizer_step(self, group: list[list[int]], epoch: int) -> dict[str, float]:
-        """One update from several batches of chain indices; its record for ``steps.jsonl``."""
-        rates = set_learning_rate(
-            self.optimizer, learning_rate(self.config, self.step / self.steps_per_epoch)
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        size = sum(len(indices) for indices in group)
-        record = Averages()
-        for indices in group:
-            batch = self._batch(self.train_set, indices)
-            terms, total = self._losses(batch, epoch)
-            (total.sum() / size).backward()
-            fixed = self.objective.total(terms, None)
-            for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
-                record.add_each(f"train/{name}", each)
-        if self.step == 0:
-            self._check_gradients()
-        norms = gradient_norms(self.optimizer)
-        slots = parameters_by_slot(self.optimizer)
-        stirred = self.tripwire.check(norms, slots, self.generator)
-        clip_gradients(self.optimizer, self.config)
-        self.optimizer.step()
-        self.ema.update(self.model)
-        self.step += 1
-        values = record.means()
-        for name, value in values.items():
-            self.means.add(name, value, size)
-        health = {f"lr/{slot}": rate for slot, rate in rates.items()}
-        health |= {f"grad_norm/{slot}": norm for slot, norm in norms.items()}
-        health |= {f"tripwire/{slot}": on for slot, on in stirred.items()}
-        for name, value in health.items():
-            self.means.add(name, value)
-        return {"step": self.step, "epoch": epoch} | values | health
-
-    def _losses(
-        self, batch: ProteinBatch, epoch: int
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Terms and total, [B] each, at random times."""
-        again = self._chance(self.config.self_conditioning)
-        if self._chance(self.config.unconditional):
-            batch = batch.without_condition()
-        noised = self.objective.noised(batch, [self.generator] * len(batch))
-        device, bf16 = self.options.device.type, self.options.precision == "bf16"
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            features = self.objective.predict(self.model, batch, noised, again)
-            terms = self.objective.terms(features, batch)
-        total = self.objective.total(terms, epoch)
-        self._check_finite(terms, total, batch)
-        return terms, total
-
-    def _chance(self, probability: float) -> bool:
-        return float(torch.rand((), generator=self.generator)) < probability
-
-    def _check_finite(
-        self, terms: dict[str, torch.Tensor], total: torch.Tensor, batch: ProteinBatch
-    ) -> None:
-        bad = ~torch.isfinite(total)
-        if bad.any():
-            proteins = [n for n, b in zip(batch.names, bad.tolist(), strict=True) if b]
-            guilty = [n for n, v in terms.items() if not torch.isfinite(v).all()]
-            raise MinifoldError(
-                f"step {self.step + 1}: loss is not finite for {', '.join(proteins)} "
-                f"({', '.join(guilty)}); try --precision fp32 or a lower training.learning_rate"
+    def _loaded(self, steps: list[list[int]]) -> Iterator[Iterator[ProteinBatch]]:
+        """This process's batches of each step, read ahead by workers if there are any."""
+        shares = [self._batches(self.group.share(chains)) for chains in steps]
+        loader = iter(
+            DataLoader(
+                self.train_set,  # type: ignore[arg-type]  # map-style by its methods
+                batch_sampler=[indices for share in shares for indices in share],
+                collate_fn=collate,
+                num_workers=self.options.workers,
+                pin_memory=self.options.device.type == "cuda",
             )
+        )
+        for share in shares:
+            yield (next(loader).to(self.options.device) for _ in share)
 
-    def _check_gradients(self) -> None:
-        """A trainable parameter that no loss reaches is a fault of the model, found at once.
+    def _batches(self, chains: list[int]) -> list[list[int]]:
+        return batches(chains, self.order.lengths, self.config.batch_size, self.config.batch_tokens)
 
-        Unless it serves a port that nothing reads, which was said before the training began.
-        """
-        for path, named in trainable(self.model).items():
-            for name, parameter in named:
-                if parameter.grad is None and path not in self.model.wiring.unused:
-                    raise MinifoldError(f"parameter '{name}' is trainable but no loss reaches it")
-
-    def _groups(self) -> Iterator[list[list[int]]]:
-        """Chain indices of an epoch: steps of batches, like lengths together to pad little.
-
-        Chains are drawn at random into pools of some steps, sorted by length within a pool, and its
-        steps taken in random order.
-        """
-        order = torch.randperm(len(self.train_set), generator=self.generator).tolist()
-        lengths = self.train_set.lengths
-        size = self.config.batch_size
-        per_step = size * self.config.accumulate
-        pool = POOL * per_step
-        for first in range(0, len(order), pool):
-            drawn = sorted(order[first : first + pool], key=lengths.__getitem__)
-            steps = [drawn[i : i + per_step] for i in range(0, len(drawn), per_step)]
-            for k in torch.randperm(len(steps), generator=self.generator).tolist():
-                yield [steps[k][i : i + size] for i in range(0, len(steps[k]), size)]
+    def _validate(self, epoch: int) -> dict[str, float]:
+        return self.group.merge(
+            validate(self.model, self.stepper.objective, self._validation_batches(), epoch)
+        ).means()
 
     def _validation_batches(self) -> Iterator[ProteinBatch]:
         if self.validation_set is None:
             return
-        indices = self.validation_set.lengths.argsort(kind="stable").tolist()
-        size = self.config.batch_size
-        for start in range(0, len(indices), size):
-            yield self._batch(self.validation_set, indices[start : start + size])
+        lengths = self.validation_set.lengths.tolist()
+        chains = self.group.share(sorted(range(len(lengths)), key=lengths.__getitem__))
+        for indices in batches(chains, lengths, self.config.batch_size, self.config.batch_tokens):
+            yield collate([self.validation_set[i] for i in indices]).to(self.options.device)
 
-    def _batch(self, dataset: PackedDataset, indices: Sequence[int]) -> ProteinBatch:
-        return collate([dataset[i] for i in indices]).to(self.options.device)
+    def _save_all(self, run: Run) -> None:
+        self._save_state(run)
+        if self.group.leads:
+            self._save_weights(run.last, self.progress.epoch - 1, {})
 
-    def _save(self, path: Path, epoch: int, row: dict[str, float]) -> None:
+    def _save_state(self, run: Run) -> None:
+        if self.group.leads:
+            save_state(run.state, self.stepper, self.progress, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        """What :meth:`resume` needs beside the state itself."""
+        options = asdict(self.options) | {"device": str(self.options.device)}
+        return {"recipe": self.model.recipe.to_tables(), "options": options}
+
+    def _save_epoch(self, run: Run, row: dict[str, float], better: bool) -> None:
+        epoch, version = self.progress.epoch, self.model.recipe.id
+        kept = self.keep.epochs(self.scores.items())
+        wanted = [run.last, *[run.best] * better, *[run.epoch(version, epoch)] * (epoch in kept)]
+        for path in wanted:
+            self._save_weights(path, epoch, row)
+        for old in self.scores.keys() - kept:
+            run.epoch(version, old).unlink(missing_ok=True)
+
+    def _save_weights(self, path: Path, epoch: int, row: dict[str, float]) -> None:
         recipe = self.model.recipe
         header = Header(
             recipe=recipe.to_tables(),
             components=components_of(recipe),
-            step=self.step,
+            step=self.progress.step,
             epoch=epoch,
             data=self.options.data,
+            data_digest=self.options.data_digest,
             **self.options.origin,
             metrics={name: value for name, value in row.items() if name.startswith("val/")},
         )
-        save_weights(path, self.ema.tensors, header)
+        save_weights(path, self.stepper.ema.tensors, header)

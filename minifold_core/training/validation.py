@@ -20,7 +20,7 @@ BINS = 4
 @torch.no_grad()
 def validate(
     model: FoldModel, objective: Objective, batches: Iterable[ProteinBatch], epoch: int
-) -> dict[str, float]:
+) -> Averages:
     """Mean of every loss term and metric over proteins, and over four equal bins of noise levels.
 
     Every protein is seen once in each bin, at a time and with noise that its name alone decides,
@@ -34,7 +34,7 @@ def validate(
     model.eval()
     means = Averages()
     for batch in batches:
-        for levels in _bins(objective.process):
+        for levels in noise_bins(objective.process):
             low = levels.start if levels else 0
             noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
             features = objective.predict(model, batch, noised)
@@ -48,10 +48,11 @@ def validate(
             means.add_each("val/total", objective.total(terms, epoch))
             means.add_each("val/total_fixed", objective.total(terms, None))
     model.train(was_training)
-    return means.means()
+    return means
 
 
-def _bins(process: Process | None) -> list[range] | list[None]:
+def noise_bins(process: Process | None) -> list[range] | list[None]:
+    """Four equal ranges of times; a single None for a model that denoises nothing."""
     if process is None:
         return [None]
     edges = [round(i * process.timesteps / BINS) for i in range(BINS + 1)]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.weights import digest
+from minifold_core.weights.find import find_weights
 from minifold_core.weights.foreign import is_pickle, read_pickle, unwrap
-from minifold_core.weights.header import Header, find_weights, header_of
+from minifold_core.weights.header import Header, header_of
 from minifold_core.weights.layout import TensorInfo, read_layout
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class WeightsFile:
 
 
 def open_weights(path: str | Path) -> WeightsFile:
-    """Open a run or a weights file: minifold's own, another's safetensors, or a pickle of tensors.
+    """Open a run, a file or named weights: minifold's own, safetensors, or a pickle of tensors.
 
     Only a pickle imports torch.
 

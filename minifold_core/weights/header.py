@@ -90,19 +90,3 @@ def header_of(layout: Layout, path: Path) -> Header | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = str(error).splitlines()[0]
         raise RequestError(f"{path}: its minifold header is damaged ({why})") from None
-
-
-def find_weights(path: str | Path) -> Path:
-    """The weights file that a path means: the file itself, or a run's best (else last) weights.
-
-    Raises:
-        RequestError: there is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    for name in ("best.safetensors", "last.safetensors"):
-        if (path / name).is_file():
-            return path / name
-    what = "holds no best.safetensors or last.safetensors" if path.is_dir() else "does not exist"
-    raise RequestError(f"{path} {what}; give a run directory or a .safetensors file")

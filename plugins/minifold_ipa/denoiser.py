@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32
-from minifold_core.interfaces import Denoiser, Features
+from minifold_core.interfaces import Features, GatedDenoiser
 from minifold_ipa.block import IPABlock
 from minifold_ipa.config import IPADenoiserConfig
 from minifold_ipa.rigid import Frames, frame_confidence, initial_rotations
@@ -19,7 +19,7 @@ ABSENT = -1e9
 """Logit of a key that is not there: finite, so that a row without any key stays finite too."""
 
 
-class IPADenoiser(Denoiser):
+class IPADenoiser(GatedDenoiser):
     """Predicts positions and frames without noise; checkpointing recomputes layer by layer."""
 
     def __init__(self, config: IPADenoiserConfig, widths: Mapping[str, int]) -> None:
@@ -63,8 +63,7 @@ class IPADenoiser(Denoiser):
         there = mask[..., None]
         coords_t = at_least_fp32(coords_t).masked_fill(~there, 0)
         centre = coords_t.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
-        confidence = frame_confidence(snr, self.config.snr_low, self.config.snr_high)
-        rotations = initial_rotations(coords_t, mask, confidence, coords_prev)
+        rotations = initial_rotations(coords_t, mask, self.confidence(snr), coords_prev)
         frames = Frames(rotations, (coords_t - centre).masked_fill(~there, 0))
 
         pair = self.pair_norm(pair)
@@ -83,6 +82,10 @@ class IPADenoiser(Denoiser):
             "coords": (frames.translations + centre).masked_fill(~there, 0),
             "rotations": torch.where(there[..., None], frames.rotations, identity),
         }
+
+    def confidence(self, snr: Tensor) -> Tensor:
+        """[B] how far the frames of the noised trace are trusted; linear in the ratio."""
+        return frame_confidence(snr, self.config.snr_low, self.config.snr_high)
 
     def _pair_biases(self, pair: Tensor) -> Tensor:
         """[layers, H, B, L, L] what pairs add to the logits of every layer, in one product."""

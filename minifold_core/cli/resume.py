@@ -1,0 +1,67 @@
+"""``minifold resume``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minifold_core.cli.platform import choose_device
+from minifold_core.cli.train import (
+    MaxEpochsOption,
+    MaxStepsOption,
+    announce,
+    train_model,
+)
+from minifold_core.console import note
+from minifold_core.errors import ProtectedError
+
+
+def resume(
+    directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run that was stopped.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Where the same data lie now, if they were moved.")
+    ] = None,
+    max_steps: MaxStepsOption = None,
+    max_epochs: MaxEpochsOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read ahead; default as before.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Default: the kind it was trained on.")] = "",
+) -> None:
+    """Go on with a stopped training exactly where it was saved.
+
+    On a CPU with as many threads, the weights become those of a run that was never stopped.
+    """
+    from minifold_core.assembly import assemble
+    from minifold_core.data.dataset import open_dataset
+    from minifold_core.recipe import recipe_from_tables
+    from minifold_core.training.run import Run
+    from minifold_core.training.state import read_about
+    from minifold_core.training.trainer import Options
+    from minifold_core.weights.digest import file_sha256
+
+    run = Run(directory)
+    about = read_about(run.state)
+    recipe = recipe_from_tables(about["recipe"], str(run.state))
+    saved = about["options"]
+    options = Options(**saved | {"device": choose_device(device or saved["device"])})
+    options = replace(
+        options,
+        workers=options.workers if workers is None else workers,
+        max_steps=max_steps or options.max_steps,
+        max_epochs=max_epochs or options.max_epochs,
+        data_path=str(data.resolve()) if data else options.data_path,
+    )
+    dataset = open_dataset(options.data_path)
+    if file_sha256(dataset.file.path) != options.data_digest:
+        raise ProtectedError(
+            f"{dataset.file.path} is not the data that {directory} was trained on; "
+            "give those with --data"
+        )
+    model = assemble(recipe)
+    note(f"going on with {directory}")
+    announce(model, dataset, options)
+    train_model(model, dataset, options, lambda: run, resume=True)

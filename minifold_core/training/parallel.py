@@ -1,0 +1,104 @@
+"""Several processes that train one model together, started by torchrun; usually there is one.
+
+Every process holds the whole model, computes the gradients of its share of each step's proteins and
+adds them up with the others', so that the update is that of one process with all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from minifold_core.errors import MinifoldError
+from minifold_core.training.averages import Averages
+
+T = TypeVar("T")
+
+TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among those that train together: number ``rank`` of ``size``."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """This process's part of ``items``."""
+        return list(items[self.rank :: self.size])
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace every gradient by the sum over processes; one that is None counts as zero."""
+        if self.size == 1:
+            return
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        _together(lambda: dist.all_reduce(flat))
+        parts = flat.split([g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def merge(self, averages: Averages) -> Averages:
+        """The averages over what all processes added."""
+        if self.size == 1:
+            return averages
+        parts: list[Averages | None] = [None] * self.size
+        _together(lambda: dist.all_gather_object(parts, averages))
+        merged = Averages()
+        for part in parts:
+            assert part is not None
+            merged.merge(part)
+        return merged
+
+    def highest(self, value: int) -> int:
+        """The largest ``value`` of any process: what one knows, all learn."""
+        if self.size == 1:
+            return value
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        shared: Tensor = torch.tensor(value, device=device)
+        _together(lambda: dist.all_reduce(shared, dist.ReduceOp.MAX))
+        return int(shared)
+
+
+def _together(call: Callable[[], object]) -> None:
+    """Wait for the other processes; one that is lost ends this one too, in words."""
+    try:
+        call()
+    except RuntimeError as error:
+        why = str(error).splitlines()[0]
+        raise MinifoldError(
+            f"another process of this training is lost ({why}); go on from the last state with "
+            "torchrun … minifold resume RUN"
+        ) from error
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[Group]:
+    """Join the processes that torchrun started; alone without it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Group()
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield Group(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,148 @@
+"""The complete state of a training, in one file: written whole or not at all, and read exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from minifold_core.errors import ProtectedError, RequestError
+from minifold_core.files import atomic
+from minifold_core.runs import STATE_KEY, STATE_SCHEMA
+from minifold_core.training.stepper import Stepper
+from minifold_core.weights import digest
+from minifold_core.weights.layout import read_layout
+
+
+@dataclass
+class Progress:
+    """Where a training stands between two steps.
+
+    Attributes:
+        step: optimizer steps taken.
+        epoch: the epoch in progress, counted from 1.
+        position: steps of it that are done.
+        best: the lowest validation total so far.
+        best_epoch: its epoch, 0 before the first.
+        means: what the epoch's steps have added up so far, as ``Averages.to_json`` gives it.
+        seconds: of training so far.
+    """
+
+    step: int = 0
+    epoch: int = 1
+    position: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    means: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def save_state(path: Path, stepper: Stepper, progress: Progress, about: dict[str, Any]) -> None:
+    """Write weights, moving average, optimizer, scaler, tripwire and progress to ``path``.
+
+    Generators have no state to keep: see :mod:`minifold_core.training.randomness`.
+
+    Args:
+        path: it keeps its old content until the new one is complete on disk.
+        stepper: between two steps.
+        progress: where it stands.
+        about: what else a run needs to go on; JSON values.
+
+    Raises:
+        MinifoldError: it cannot be written.
+    """
+    tensors = {f"model.{n}": t for n, t in stepper.model.state_dict().items()}
+    tensors |= {f"ema.{n}": t for n, t in stepper.ema.tensors.items()}
+    tensors |= _optimizer_tensors(stepper)
+    body = {
+        "schema": STATE_SCHEMA,
+        "progress": asdict(progress),
+        "skipped": stepper.skipped,
+        "ema_updates": stepper.ema.updates,
+        "tripwire": {"low": stepper.tripwire.low, "dead": stepper.tripwire.dead},
+        "scaler": stepper.scaler.state_dict(),
+        "about": about,
+    }
+    metadata = {STATE_KEY: json.dumps(body), digest.KEY: digest.BLANK}
+    packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(packed, temporary, metadata=metadata)
+        digest.stamp(temporary)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What :func:`save_state` was told besides, without reading a tensor."""
+    about: dict[str, Any] = _body(path)["about"]
+    return about
+
+
+def load_state(path: Path, stepper: Stepper) -> Progress:
+    """Put a stepper of the same recipe into the saved state, bit for bit.
+
+    Raises:
+        RequestError: the file is missing, damaged, or of a newer schema.
+        ProtectedError: it is the state of another model; nothing was changed.
+    """
+    body = _body(path)
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RequestError(f"state {path} cannot be read: {error}") from None
+    own = {f"model.{n}": t for n, t in stepper.model.state_dict().items()}
+    own |= {f"ema.{n}": t for n, t in stepper.ema.tensors.items()}
+    differ = [n for n, t in own.items() if n not in tensors or tensors[n].shape != t.shape]
+    if differ:
+        raise ProtectedError(f"state {path} is not of this model: '{differ[0]}' does not fit")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+    _restore_optimizer(stepper, tensors)
+    stepper.skipped = body["skipped"]
+    stepper.ema.updates = body["ema_updates"]
+    stepper.tripwire.low, stepper.tripwire.dead = body["tripwire"]["low"], body["tripwire"]["dead"]
+    stepper.scaler.load_state_dict(body["scaler"])
+    progress = Progress(**body["progress"])
+    stepper.step = progress.step
+    return progress
+
+
+def _body(path: Path) -> dict[str, Any]:
+    metadata = read_layout(path).metadata
+    if STATE_KEY not in metadata:
+        raise RequestError(f"{path} is no state of a training")
+    digest.check(path, metadata.get(digest.KEY, ""))
+    body: dict[str, Any] = json.loads(metadata[STATE_KEY])
+    if body["schema"] > STATE_SCHEMA:
+        raise RequestError(f"{path} has state schema {body['schema']}; update minifold")
+    return body
+
+
+def _names(stepper: Stepper) -> dict[Tensor, str]:
+    return {parameter: name for name, parameter in stepper.model.named_parameters()}
+
+
+def _optimizer_tensors(stepper: Stepper) -> dict[str, Tensor]:
+    names = _names(stepper)
+    return {
+        f"optimizer.{key}.{names[parameter]}": value
+        for parameter, values in stepper.optimizer.state.items()
+        for key, value in values.items()
+    }
+
+
+def _restore_optimizer(stepper: Stepper, tensors: dict[str, Tensor]) -> None:
+    parameters = {name: parameter for parameter, name in _names(stepper).items()}
+    stepper.optimizer.state.clear()
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            key, _, owner = rest.partition(".")
+            parameter = parameters[owner]
+            stepper.optimizer.state[parameter][key] = tensor.to(parameter.device)

@@ -1,0 +1,37 @@
+"""The weights file that a user means by a path or a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minifold_core.errors import RequestError
+from minifold_core.weights.known import lookup
+
+
+def find_weights(path: str | Path) -> Path:
+    """The weights file that is meant: a file itself, a run's best (else last) weights, or a name.
+
+    A path that exists wins over a name. Named weights at a URL are fetched, and the file is checked
+    by the hash that was recorded of it.
+
+    Raises:
+        RequestError: there is none.
+        ProtectedError: the name's file is not the one that was named.
+        MinifoldError: it cannot be fetched.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    for name in ("best.safetensors", "last.safetensors"):
+        if (path / name).is_file():
+            return path / name
+    if path.is_dir():
+        what = "holds no best.safetensors or last.safetensors"
+    elif ":" in path.name and path.name == str(path):
+        return lookup(path.name).locate()
+    else:
+        what = "does not exist"
+    raise RequestError(
+        f"{path} {what}; give a run directory, a .safetensors file, or ID:TAG (minifold weights "
+        "list)"
+    )
