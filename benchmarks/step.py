@@ -46,7 +46,7 @@ def main() -> None:
         run = Run.create(Path(folder) / "run", recipe, {})
         made = Options(device, precision, max_steps=options.steps)
         trainer = Trainer(assemble(recipe), longest, None, made)
-        trainer.on_step = lambda _: ends.append(time.perf_counter())
+        trainer.on_step = lambda *_: ends.append(time.perf_counter())
         start = time.perf_counter()
         trainer.fit(run)
     seconds = [b - a for a, b in zip([start, *ends], ends, strict=False)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from datetime import timedelta
+from typing import Protocol
 
 PLAIN_INTERVAL_S = 10.0
 """Seconds between two progress lines when stderr is no terminal."""
@@ -24,29 +25,44 @@ def note(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
+class Advance(Protocol):
+    """Tells a display of progress how many steps were just done, and what there is to say."""
+
+    def __call__(self, steps: int, words: str = "") -> None:
+        """Show ``steps`` more, and ``words`` beside them."""
+
+
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show the progress of long work; the yielded function takes the number of steps just done.
+def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
+    """Show the progress of long work: what is done, what it says, and how long it will take.
 
     A rich bar on a terminal, a plain line every few seconds elsewhere.
+
+    Args:
+        what: a word for it.
+        total: its steps.
+        done: those that were done before.
     """
     if sys.stderr.isatty() and first_process():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield partial(bar.advance, task)
+        shown = (*columns, "{task.fields[words]}")
+        with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total, completed=done, words="")
+            yield lambda steps, words="": bar.update(task, advance=steps, words=words)
         return
 
-    done, told = 0, time.monotonic()
+    before, began, told = done, time.monotonic(), time.monotonic()
 
-    def advance(steps: int) -> None:
+    def advance(steps: int, words: str = "") -> None:
         nonlocal done, told
         done += steps
-        if time.monotonic() - told >= PLAIN_INTERVAL_S:
-            told = time.monotonic()
-            note(f"{what}: {done}/{total}")
+        now = time.monotonic()
+        if now - told >= PLAIN_INTERVAL_S:
+            told = now
+            left = timedelta(seconds=round((total - done) * (now - began) / max(done - before, 1)))
+            note(f"{what}: {done}/{total} · {left} left{words and ' · '}{words}")
 
     yield advance

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minifold_core.console import Advance
 from minifold_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -88,17 +89,17 @@ def keep_freed_memory() -> None:
             mallopt(option, value)
 
 
-def trimming(on_step: Callable[[int], None]) -> Callable[[int], None]:
+def trimming(on_step: Advance) -> Advance:
     """``on_step``, and after some steps what was freed is handed back to the system after all.
 
     Training `contact` on batches of many lengths grew by 1 GiB a minute without it, and stays below
     5 GiB with it, as fast.
     """
-    trim, steps = _libc("malloc_trim"), itertools.count(1)
+    trim, count = _libc("malloc_trim"), itertools.count(1)
 
-    def after(done: int) -> None:
-        on_step(done)
-        if trim and next(steps) % TRIM_EVERY == 0:
+    def after(steps: int, words: str = "") -> None:
+        on_step(steps, words)
+        if trim and next(count) % TRIM_EVERY == 0:
             trim(0)
 
     return after

@@ -199,8 +199,7 @@ def train_model(
                 f"warning: the recipe ends after {recipe.training.epochs} epochs; "
                 "go on with --set training.epochs=N"
             )
-        with progress("training", trainer.total_steps) as advance:
-            advance(trainer.progress.step)
+        with progress("training", trainer.total_steps, trainer.progress.step) as advance:
             trainer.on_step = trimming(advance)
             trainer.fit(run)
     note(

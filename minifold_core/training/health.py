@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -64,3 +66,14 @@ def _finite(output: object) -> bool:
     if isinstance(output, Sequence) and not isinstance(output, str):
         return all(map(_finite, output))
     return True
+
+
+def memory_in_use(device: torch.device) -> float:
+    """GiB that this process holds: on the GPU at its peak, else resident (0 where not known)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30

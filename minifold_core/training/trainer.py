@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from math import nan
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -13,20 +14,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from minifold_core.batch import ProteinBatch
-from minifold_core.console import note
+from minifold_core.console import Advance, note
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
 from minifold_core.plots.curves import save_curves
 from minifold_core.training.averages import Averages
+from minifold_core.training.health import memory_in_use
 from minifold_core.training.keep import Keep
 from minifold_core.training.optim import learning_rate
 from minifold_core.training.order import Order, batches
 from minifold_core.training.parallel import Group
 from minifold_core.training.run import Run
 from minifold_core.training.state import Progress, load_state, save_state
-from minifold_core.training.stepper import Stepper
+from minifold_core.training.stepper import Stepper, StepReport
 from minifold_core.training.stopping import Stop, stop_on_signals
 from minifold_core.training.validation import validate
 from minifold_core.training.watch import Watch
@@ -91,7 +93,7 @@ class Trainer:
         self.progress = Progress()
         self.watch = Watch.of(model, train_set, validation_set, options.seed)
         self.scores: dict[int, float] = {}
-        self.on_step: Callable[[int], None] = lambda steps: None
+        self.on_step: Advance = lambda steps, words="": None
 
     @property
     def steps_asked(self) -> int:
@@ -161,7 +163,7 @@ class Trainer:
                 run.add_step(
                     {"step": now.step, "epoch": now.epoch} | report.losses.means() | report.health
                 )
-            self.on_step(1)
+            self.on_step(1, self._words(report, (now.step - first) / (time.monotonic() - started)))
             if code := self.group.highest(stop.code):
                 self._save_all(run)
                 if self.group.leads:
@@ -201,6 +203,16 @@ class Trainer:
         if now.position >= self.order.steps_per_epoch:
             now.epoch, now.position, now.means = now.epoch + 1, 0, {}
         self._save_state(run)
+
+    def _words(self, report: StepReport, pace: float) -> str:
+        """What a person wants to see of a step."""
+        loss = report.losses.means().get("train/total", nan)
+        rate = min(value for name, value in report.health.items() if name.startswith("lr/"))
+        held = memory_in_use(self.options.device)
+        return (
+            f"epoch {self.progress.epoch} · loss {loss:.3f} · rate {rate:.1e} · "
+            f"{pace:.2f} steps/s · {held:.1f} GiB"
+        )
 
     def _out_of_patience(self) -> bool:
         """Whether the last ``patience`` epochs brought no new best."""
