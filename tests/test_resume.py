@@ -199,3 +199,22 @@ def test_resume_wants_the_same_data_and_says_when_nothing_is_left(
     assert command(["resume", str(unbroken)]) == 0
     assert "nothing is left to do" in capsys.readouterr().err
     assert crc32((unbroken / "last.safetensors").read_bytes()) == before
+
+
+def test_moments_of_what_carries_over_come_along(tmp_path: Path) -> None:
+    """v12b's moments in v13: of every trained tensor but the new pair stack's."""
+    source, target = tmp_path / "v12b", tmp_path / "v13"
+    finish("train", "v12b", "--size", "nano", "--max-steps", "2", "--run-dir", str(source))
+    said = finish(
+        "train", "v13", "--size", "nano", "--max-steps", "1", "--run-dir", str(target),
+        "--init-from", str(source), "--carry-optimizer", "--set", "training.learning_rate=1e-30",
+    )  # fmt: skip
+    before, after = load_file(source / "state.safetensors"), load_file(target / "state.safetensors")
+    kept = [n for n in after if n.startswith("optimizer.step.") and float(after[n]) == 3]
+    fresh = [n for n in after if n.startswith("optimizer.step.") and float(after[n]) == 1]
+    assert f"moments of {len(kept)} tensors carried over" in said
+    assert {name.split(".")[2] for name in fresh} == {"pair_stack"}
+    assert {name.split(".")[2] for name in kept} == {"aux_pair_stack", "denoiser", "heads"}
+    squares = [n.replace(".step.", ".exp_avg_sq.") for n in kept]
+    assert all((after[n] >= 0.999 * before[n]).all() for n in squares)  # beta_2 = 0.999
+    assert command(["train", "v13", "--carry-optimizer", "--run-dir", str(tmp_path / "x")]) == 2

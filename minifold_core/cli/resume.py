@@ -8,13 +8,9 @@ from typing import Annotated
 
 import typer
 
+from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.platform import choose_device
-from minifold_core.cli.train import (
-    MaxEpochsOption,
-    MaxStepsOption,
-    announce,
-    train_model,
-)
+from minifold_core.cli.train import MaxEpochsOption, MaxStepsOption
 from minifold_core.console import note
 from minifold_core.errors import ProtectedError
 
@@ -40,7 +36,7 @@ def resume(
     from minifold_core.recipe import recipe_from_tables
     from minifold_core.training.run import Run
     from minifold_core.training.state import read_about
-    from minifold_core.training.trainer import Options
+    from minifold_core.training.trainer import Options, Trainer
     from minifold_core.weights.digest import file_sha256
 
     run = Run(directory)
@@ -64,4 +60,9 @@ def resume(
     model = assemble(recipe)
     note(f"going on with {directory}")
     announce(model, dataset, options)
-    train_model(model, dataset, options, lambda: run, resume=True)
+
+    def enter(trainer: Trainer) -> Run:
+        trainer.resume(run)
+        return run
+
+    train_model(model, dataset, options, enter)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.models import SizeOption
 from minifold_core.cli.platform import (
     MAX_SEED,
@@ -16,16 +15,13 @@ from minifold_core.cli.platform import (
     PrecisionOption,
     choose_device,
     choose_precision,
-    trimming,
 )
-from minifold_core.console import first_process, note, progress
+from minifold_core.console import first_process, note
+from minifold_core.errors import RequestError
 
 if TYPE_CHECKING:
     from minifold_core.data.dataset import PackedDataset
-    from minifold_core.model import FoldModel
     from minifold_core.recipe import Recipe
-    from minifold_core.training.run import Run
-    from minifold_core.training.trainer import Options
     from minifold_core.weights.initial import Migration, Start
 
 
@@ -46,6 +42,12 @@ def train(
     ] = None,
     allow_mismatch: Annotated[
         bool, typer.Option("--allow-mismatch", help="With --init-from: what does not fit is fresh.")
+    ] = False,
+    carry_optimizer: Annotated[
+        bool,
+        typer.Option(
+            "--carry-optimizer", help="With --init-from RUN: also its optimizer's moments."
+        ),
     ] = False,
     encoder_from: Annotated[
         str | None,
@@ -100,7 +102,8 @@ def train(
     from minifold_core.data.dataset import DEMO
     from minifold_core.training.keep import Keep
     from minifold_core.training.run import Run, default_directory, refuse_if_taken
-    from minifold_core.training.trainer import Options
+    from minifold_core.training.state import carry_moments, state_beside
+    from minifold_core.training.trainer import Options, Trainer
     from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.initial import begin
 
@@ -114,6 +117,10 @@ def train(
         note(f"data: the {dataset}; choose your own with --data")
     if not dataset.splits["validation"]:
         note("warning: no validation chains; the best weights are chosen by the training loss")
+    if carry_optimizer and init_from is None:
+        raise RequestError("--carry-optimizer goes with --init-from RUN")
+    if carry_optimizer and init_from:
+        state_beside(init_from)
     migration = _plan(recipe, init_from, allow_mismatch) if init_from else None
     torch.manual_seed(seed)
     model = assemble(recipe)
@@ -142,75 +149,21 @@ def train(
         return
     environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
 
-    def make_run() -> Run:
-        run = Run.create(directory, recipe, environment)
-        if start.migrations:
+    moves = migration.moves if migration and carry_optimizer else {}
+
+    def enter(trainer: Trainer) -> Run:
+        run = Run(directory)
+        if trainer.group.leads:
+            run = Run.create(directory, recipe, environment)
+        if start.migrations and trainer.group.leads:
             run.write_migration(start.migrations[-1])
+        if moves and init_from:
+            carried = carry_moments(state_beside(init_from), trainer.stepper, moves)
+            note(f"optimizer: moments of {carried} tensors carried over")
+        trainer.start(run)
         return run
 
-    train_model(model, dataset, options, make_run)
-
-
-def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None:
-    """Say in one line what will be trained on what."""
-    recipe, counts = model.recipe, model.parameter_counts().values()
-    note(
-        f"{recipe.id} ({recipe.size}): {sum(c[0] for c in counts):,} parameters, "
-        f"{sum(c[1] for c in counts):,} trainable · {dataset.splits['train']} training and "
-        f"{dataset.splits['validation']} validation chains · {options.device}, {options.precision}"
-    )
-
-
-def train_model(
-    model: FoldModel,
-    dataset: PackedDataset,
-    options: Options,
-    make_run: Callable[[], Run],
-    resume: bool = False,
-) -> None:
-    """Train, alone or as one of torchrun's processes, and say what came of it.
-
-    Args:
-        model: with its first weights.
-        dataset: its training and validation chains are used.
-        options: how long and how.
-        make_run: gives the run to write; only the leading process calls it before the first step.
-        resume: go on from the run's state.
-    """
-    from minifold_core.training.parallel import process_group
-    from minifold_core.training.run import Run
-    from minifold_core.training.trainer import Trainer
-
-    recipe = model.recipe
-    validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
-    with process_group(options.device) as group:
-        trainer = Trainer(model, dataset.subset("train"), validation_set, options, group)
-        run = make_run() if group.leads or resume else Run(Path())
-        if resume:
-            trainer.resume(run)
-            if trainer.progress.step >= trainer.total_steps:
-                note(f"nothing is left to do: {trainer.progress.step} steps are done; --max-epochs")
-        else:
-            trainer.start(run)
-        if group.size > 1:
-            note(f"{group.size} processes")
-        if trainer.total_steps < trainer.steps_asked:
-            note(
-                f"warning: the recipe ends after {recipe.training.epochs} epochs; "
-                "go on with --set training.epochs=N"
-            )
-        with progress("training", trainer.total_steps, trainer.progress.step) as advance:
-            trainer.on_step = trimming(advance)
-            trainer.fit(run)
-    note(
-        f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · "
-        "curves: curves.png, metrics.csv"
-    )
-    split, place = "" if validation_set else " --split train", quote(str(run.directory))
-    if recipe.process:
-        note(f"next: minifold sample {place} --data {quote(options.data)}{split} --out samples")
-    else:
-        note(f"next: minifold evaluate {place} --data {quote(options.data)}{split}")
+    train_model(model, dataset, options, enter)
 
 
 def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.runs import STATE_KEY, STATE_SCHEMA
+from minifold_core.training.run import Run
 from minifold_core.training.stepper import Stepper
 from minifold_core.weights import digest
 from minifold_core.weights.layout import read_layout
@@ -91,8 +93,7 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
     """
     body = _body(path)
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise RequestError(f"state {path} cannot be read: {error}") from None
     own = {f"model.{n}": t for n, t in stepper.model.state_dict().items()}
@@ -111,6 +112,48 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
     progress = Progress(**body["progress"])
     stepper.step = progress.step
     return progress
+
+
+def state_beside(weights: Path) -> Path:
+    """The state of the run that weights belong to: their directory, or the one they lie in.
+
+    Raises:
+        RequestError: there is none.
+    """
+    state = Run(weights if weights.is_dir() else weights.parent).state
+    if not state.is_file():
+        raise RequestError(f"{weights} has no {state.name} beside it: no optimizer to carry over")
+    return state
+
+
+def carry_moments(path: Path, stepper: Stepper, moves: Mapping[str, str]) -> int:
+    """Give parameters what the optimizer of another run knew of those that they came from.
+
+    Args:
+        path: that run's state.
+        stepper: of the new model.
+        moves: names of tensors here to their names there.
+
+    Returns:
+        How many parameters got it.
+    """
+    _body(path)
+    tensors = load_file(path)
+    carried = 0
+    for parameter, name in _names(stepper).items():
+        if name not in moves or not parameter.requires_grad:
+            continue
+        there = f".{moves[name]}"
+        found = {
+            stored.removeprefix("optimizer.").removesuffix(there): tensor.to(parameter.device)
+            for stored, tensor in tensors.items()
+            if stored.startswith("optimizer.") and stored.endswith(there)
+        }
+        found = {key: tensor for key, tensor in found.items() if "." not in key}
+        if found:
+            stepper.optimizer.state[parameter] = found
+            carried += 1
+    return carried
 
 
 def _body(path: Path) -> dict[str, Any]:

@@ -56,6 +56,12 @@ class Migration:
     report: Report
     tensors: dict[str, Tensor]
 
+    @property
+    def moves(self) -> dict[str, str]:
+        """The model's names of tensors that carry over to those of the file."""
+        entries = self.plan.moves
+        return {entry.target: entry.source for entry in entries if entry.target and entry.source}
+
 
 def begin(
     model: FoldModel, encoder_from: str | None = None, migration: Migration | None = None

@@ -1,0 +1,72 @@
+"""What ``train`` and ``resume`` share: the training itself, and what is said around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from minifold_core.cli.platform import trimming
+from minifold_core.console import note, progress
+
+if TYPE_CHECKING:
+    from minifold_core.data.dataset import PackedDataset
+    from minifold_core.model import FoldModel
+    from minifold_core.training.run import Run
+    from minifold_core.training.trainer import Options, Trainer
+
+
+def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None:
+    """Say in one line what will be trained on what."""
+    recipe, counts = model.recipe, model.parameter_counts().values()
+    note(
+        f"{recipe.id} ({recipe.size}): {sum(c[0] for c in counts):,} parameters, "
+        f"{sum(c[1] for c in counts):,} trainable · {dataset.splits['train']} training and "
+        f"{dataset.splits['validation']} validation chains · {options.device}, {options.precision}"
+    )
+
+
+def train_model(
+    model: FoldModel,
+    dataset: PackedDataset,
+    options: Options,
+    enter: Callable[[Trainer], Run],
+) -> None:
+    """Train, alone or as one of torchrun's processes, and say what came of it.
+
+    Args:
+        model: with its first weights.
+        dataset: its training and validation chains are used.
+        options: how long and how.
+        enter: puts the trainer where it begins and gives the run to write.
+    """
+    from minifold_core.training.parallel import process_group
+    from minifold_core.training.trainer import Trainer
+
+    recipe = model.recipe
+    validation_set = dataset.subset("validation") if dataset.splits["validation"] else None
+    with process_group(options.device) as group:
+        trainer = Trainer(model, dataset.subset("train"), validation_set, options, group)
+        run = enter(trainer)
+        if group.size > 1:
+            note(f"{group.size} processes")
+        if trainer.progress.step >= trainer.total_steps:
+            note(f"nothing is left to do: {trainer.progress.step} steps are done; --max-epochs")
+        if trainer.total_steps < trainer.steps_asked:
+            note(
+                f"warning: the recipe ends after {recipe.training.epochs} epochs; "
+                "go on with --set training.epochs=N"
+            )
+        with progress("training", trainer.total_steps, trainer.progress.step) as advance:
+            trainer.on_step = trimming(advance)
+            trainer.fit(run)
+    place = quote(str(run.directory))
+    note(
+        f"run: {run.directory} · weights: {run.best.name}, {run.last.name} · "
+        "curves: curves.png, metrics.csv"
+    )
+    data = f"--data {quote(options.data)}{'' if validation_set else ' --split train'}"
+    if recipe.process:
+        note(f"next: minifold sample {place} {data} --out samples")
+    else:
+        note(f"next: minifold evaluate {place} {data}")
