@@ -161,7 +161,7 @@ def read_run(directory: Path) -> RunRecord:
         RequestError: nothing there looks like a run.
     """
     if not any((directory / name).is_file() for name in (RECIPE, ENVIRONMENT, METRICS, STATE)):
-        what = "is no run directory" if directory.is_dir() else "does not exist"
+        what = "is no run directory" if directory.exists() else "does not exist"
         raise RequestError(f"{directory} {what}; minifold runs list DIR finds the runs in DIR")
     read = _Reader(directory)
     tables = read(RECIPE, _toml, None)

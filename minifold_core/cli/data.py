@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from minifold_core.data.records import Rejection
 
-app = typer.Typer(no_args_is_help=True, help="Pack, inspect and fetch protein structures.")
+app = typer.Typer(no_args_is_help=True, help="Pack, describe and fetch protein structures.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ListRejected = Annotated[

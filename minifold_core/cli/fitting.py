@@ -51,7 +51,10 @@ def train_model(
         if group.size > 1:
             note(f"{group.size} processes")
         if trainer.progress.step >= trainer.total_steps:
-            note(f"nothing is left to do: {trainer.progress.step} steps are done; --max-epochs")
+            note(
+                f"nothing is left to do: the {trainer.progress.step} steps asked for are done; "
+                "go further with --max-steps or --max-epochs"
+            )
         if trainer.total_steps < trainer.steps_asked:
             note(
                 f"warning: the recipe ends after {recipe.training.epochs} epochs; "

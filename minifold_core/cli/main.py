@@ -88,13 +88,15 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         return _fail(_usage(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        return 130
+        return _fail("stopped; what is written stays", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if debug:
             raise
+        if any(sign in str(error) for sign in ("out of memory", "enough memory", "alloc_cpu")):
+            return _fail("not enough memory; ask for fewer or shorter chains at a time", 1)
         return _fail(
             f"{type(error).__name__}: {error}; this is a fault of minifold, --debug shows where", 1
         )

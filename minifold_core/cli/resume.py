@@ -12,7 +12,7 @@ from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.platform import choose_device
 from minifold_core.cli.train import MaxEpochsOption, MaxStepsOption
 from minifold_core.console import note
-from minifold_core.errors import ProtectedError
+from minifold_core.errors import ProtectedError, RequestError
 
 
 def resume(
@@ -40,15 +40,20 @@ def resume(
     from minifold_core.weights.digest import file_sha256
 
     run = Run(directory)
+    if not run.state.is_file():
+        raise RequestError(
+            f"{directory} holds no {run.state.name}; minifold runs list DIR finds the runs in DIR"
+        )
     about = read_about(run.state)
     recipe = recipe_from_tables(about["recipe"], str(run.state))
     saved = about["options"]
+    asked = max_steps is not None or max_epochs is not None
     options = Options(**saved | {"device": choose_device(device or saved["device"])})
     options = replace(
         options,
         workers=options.workers if workers is None else workers,
-        max_steps=max_steps or options.max_steps,
-        max_epochs=max_epochs or options.max_epochs,
+        max_steps=max_steps if asked else options.max_steps,
+        max_epochs=max_epochs if asked else options.max_epochs,
         data_path=str(data.resolve()) if data else options.data_path,
     )
     dataset = open_dataset(options.data_path)

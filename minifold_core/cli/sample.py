@@ -74,9 +74,11 @@ def sample(
     if length is not None and guidance not in (None, 0):
         raise RequestError("--length has no sequence to guide with; leave --guidance out")
 
+    from minifold_core.training.objective import build_process
     from minifold_core.weights.io import load_model
 
     model, header = load_model(weights)
+    build_process(model.recipe)  # a model that denoises nothing is refused before anything else
     targets = _targets(sequence, fasta, data, split, length)
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
     warn_of_random_encoder(header)

@@ -84,7 +84,7 @@ def train(
     """Train a version, or any mix of parts, on one device."""
     from minifold_core.data.dataset import open_dataset
     from minifold_core.recipe import load_recipe
-    from minifold_core.recipe_tree import parse_assignments
+    from minifold_core.recipe_tree import FULL, parse_assignments
 
     swaps = {k: str(v) for k, v in parse_assignments(components or [], "--with").items()}
     changes = parse_assignments(values or [], "--set")
@@ -105,6 +105,7 @@ def train(
     from minifold_core.training.state import carry_moments, state_beside
     from minifold_core.training.trainer import Options, Trainer
     from minifold_core.weights.digest import file_sha256
+    from minifold_core.weights.header import RANDOM
     from minifold_core.weights.initial import begin
 
     directory = run_dir or default_directory(recipe)
@@ -122,6 +123,8 @@ def train(
     if carry_optimizer and init_from:
         state_beside(init_from)
     migration = _plan(recipe, init_from, allow_mismatch) if init_from else None
+    if migration and encoder_from == RANDOM and "encoder" in migration.plan.carried:
+        raise RequestError("--init-from carries the encoder over; leave --encoder-from random out")
     torch.manual_seed(seed)
     model = assemble(recipe)
     start = begin(model, encoder_from, migration)
@@ -139,7 +142,7 @@ def train(
         data_digest=file_sha256(dataset.file.path),
         origin=start.header_fields(),
     )
-    if chosen.type == "cpu" and size == "full":
+    if chosen.type == "cpu" and recipe.size == FULL:
         note(
             "warning: the full size takes many seconds a step on a CPU; --size nano is made for one"
         )
@@ -203,8 +206,11 @@ def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
     from minifold_core.weights.structure import Structure
 
     file = open_weights(init_from)
-    target = Structure.of_recipe(recipe)
-    plan = plan_migration(Structure.of_file(file), target, allow_mismatch)
+    file.check_hash()
+    source, target = Structure.of_file(file), Structure.of_recipe(recipe)
+    if source.size and source.size != recipe.size:
+        note(f"warning: the file is of size '{source.size}', the model '{recipe.size}' (--size)")
+    plan = plan_migration(source, target, allow_mismatch)
     report = Report.of(plan, file)
     Console(stderr=True).print(report.table())
     plan.check()

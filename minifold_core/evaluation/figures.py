@@ -67,7 +67,10 @@ class Figures:
         from rich import box
         from rich.table import Table
 
-        table = Table("", "chains", "model", "floor", "difference", box=box.SIMPLE_HEAD)
+        table = Table(
+            "", "chains", "model", "floor", "difference", box=box.SIMPLE_HEAD, pad_edge=False
+        )
+        table.columns[0].no_wrap = True
         for column in table.columns[1:]:
             column.justify = "right"
         for row in self.rows:
@@ -75,14 +78,14 @@ class Figures:
             if row.floor is not None:
                 floor, difference = f"{row.floor:.3f}", f"{row.mean - row.floor:+.3f}"
             if row.interval is not None:
-                difference += " ({:+.3f} to {:+.3f})".format(*row.interval)
+                difference += " ({:+.3f}, {:+.3f})".format(*row.interval)
             table.add_row(row.name, str(row.n), f"{row.mean:.3f}", floor, difference)
         return table
 
 
 @torch.no_grad()
 def judge_figures(model: FoldModel, chains: Sequence[Chain], seed: int = 0) -> Figures:
-    """Loss terms and metrics of a model that needs no noised state.
+    """The metrics of a model that needs no noised state.
 
     Args:
         model: a model without a denoiser, on the device to use.
@@ -97,9 +100,8 @@ def judge_figures(model: FoldModel, chains: Sequence[Chain], seed: int = 0) -> F
     size = model.recipe.training.batch_size
     for start in range(0, len(ordered), size):
         batch = collate(ordered[start : start + size]).to(device)
-        features = objective.predict(model, batch, None)
-        terms, figures = objective.terms(features, batch), objective.measures(features, batch)
-        for name, each in (terms | figures).items():
+        figures = objective.measures(objective.predict(model, batch, None), batch)
+        for name, each in figures.items():
             values[name] += each.double().tolist()
     return Figures(tuple(_rows({name: np.array(each) for name, each in values.items()}, seed)))
 

@@ -69,7 +69,10 @@ def load_slot(model: FoldModel, slot: str, path: str | Path) -> tuple[Header, st
     tensors = {n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)}
     if not tensors:
         raise RequestError(f"{file.path} has no tensors under '{slot}'")
-    copy_exactly(model.part(slot), tensors, f"{file.path} ({slot})")
+    size = header.recipe.get("resolved", {}).get("size", model.recipe.size)
+    other = f", {slot} of size '{size}' for one of '{model.recipe.size}'"
+    what = f"{file.path} ({slot})" if size == model.recipe.size else f"{file.path}{other}"
+    copy_exactly(model.part(slot), tensors, what)
     return header, file.sha256
 
 

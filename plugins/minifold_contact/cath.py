@@ -52,13 +52,22 @@ class CathLoss(FullPrecisionLoss):
 
 
 class CathAccuracy(Metric):
-    """Whether the most probable class and architecture are right."""
+    """Whether the most probable class and architecture are right, and how sure the model is."""
 
     def __call__(self, prediction: Mapping[str, Tensor], truth: Truth) -> dict[str, Tensor]:
-        """``class_accuracy`` and ``architecture_accuracy``, 0 or 1; NaN without a label."""
+        """``class_accuracy`` (0 or 1), ``class_cross_entropy`` (nats); the same of architecture.
+
+        NaN without a label.
+        """
         figures = {}
         for level in LEVELS:
             labels = truth.cath_labels(level)
-            right = prediction[f"{level}_logits"].argmax(-1).eq(labels).double()
-            figures[f"{level}_accuracy"] = right.masked_fill(labels.eq(UNKNOWN), float("nan"))
+            logits = prediction[f"{level}_logits"]
+            right = logits.argmax(-1).eq(labels).double()
+            entropy = cross_entropy(
+                at_least_fp32(logits), labels, reduction="none", ignore_index=UNKNOWN
+            )
+            unknown = labels.eq(UNKNOWN)
+            figures[f"{level}_accuracy"] = right.masked_fill(unknown, float("nan"))
+            figures[f"{level}_cross_entropy"] = entropy.masked_fill(unknown, float("nan"))
         return figures
