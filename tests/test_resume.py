@@ -192,7 +192,7 @@ def test_resume_wants_the_same_data_and_says_when_nothing_is_left(
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"not the same")
     assert command(["resume", str(tmp_path)]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "holds no state.safetensors" in capsys.readouterr().err
     assert command(["resume", str(unbroken), "--data", str(other)]) in (2, 3)
     capsys.readouterr()
     before = crc32((unbroken / "last.safetensors").read_bytes())
