@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minifold_core import cath
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.packfile import from_bits
 from minifold_core.data.packing import in_words
@@ -15,14 +16,8 @@ from minifold_core.residues import MAX_SIDECHAIN_ATOMS, SIDECHAIN_ATOMS, TOKEN_T
 BIN = 25
 """Residues per bar of the length histogram."""
 BAR = 40
-CLASSES = {
-    "1": "mainly alpha",
-    "2": "mainly beta",
-    "3": "alpha beta",
-    "4": "few secondary structures",
-    "6": "special",
-}
-"""The classes of CATH: the first number of a label."""
+CLASSES = cath.CLASSES | {"6": "special"}
+"""The classes of CATH, by the first number of a label; models know no special ones."""
 
 
 def summarise(dataset: PackedDataset) -> dict[str, Any]:

@@ -131,7 +131,9 @@ class Run:
             with atomic(log) as path:
                 path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
         return {
-            int(row["epoch"]): float(row.get("val/total_fixed") or row["train/total_fixed"])
+            int(row["epoch"]): float(
+                row.get("val/total_fixed") or row.get("train/total_fixed") or "inf"
+            )
             for row in rows
         }
 

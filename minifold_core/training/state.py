@@ -104,7 +104,8 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
-    _restore_optimizer(stepper, tensors)
+    stepper.optimizer.state.clear()
+    _give_moments(stepper, _moments(tensors))
     stepper.skipped = body["skipped"]
     stepper.ema.updates = body["ema_updates"]
     stepper.tripwire.low, stepper.tripwire.dead = body["tripwire"]["low"], body["tripwire"]["dead"]
@@ -138,22 +139,9 @@ def carry_moments(path: Path, stepper: Stepper, moves: Mapping[str, str]) -> int
         How many parameters got it.
     """
     _body(path)
-    tensors = load_file(path)
-    carried = 0
-    for parameter, name in _names(stepper).items():
-        if name not in moves or not parameter.requires_grad:
-            continue
-        there = f".{moves[name]}"
-        found = {
-            stored.removeprefix("optimizer.").removesuffix(there): tensor.to(parameter.device)
-            for stored, tensor in tensors.items()
-            if stored.startswith("optimizer.") and stored.endswith(there)
-        }
-        found = {key: tensor for key, tensor in found.items() if "." not in key}
-        if found:
-            stepper.optimizer.state[parameter] = found
-            carried += 1
-    return carried
+    stored = _moments(load_file(path))
+    found = {target: stored[source] for target, source in moves.items() if source in stored}
+    return _give_moments(stepper, found)
 
 
 def _body(path: Path) -> dict[str, Any]:
@@ -180,12 +168,23 @@ def _optimizer_tensors(stepper: Stepper) -> dict[str, Tensor]:
     }
 
 
-def _restore_optimizer(stepper: Stepper, tensors: dict[str, Tensor]) -> None:
-    parameters = {name: parameter for parameter, name in _names(stepper).items()}
-    stepper.optimizer.state.clear()
+def _moments(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """What a state holds of the optimizer: parameter's name to its tensors."""
+    moments: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        kind, _, rest = name.partition(".")
+        kind, key, owner = (*name.split(".", 2), "", "")[:3]
         if kind == "optimizer":
-            key, _, owner = rest.partition(".")
-            parameter = parameters[owner]
-            stepper.optimizer.state[parameter][key] = tensor.to(parameter.device)
+            moments.setdefault(owner, {})[key] = tensor
+    return moments
+
+
+def _give_moments(stepper: Stepper, moments: Mapping[str, Mapping[str, Tensor]]) -> int:
+    """Put them into the optimizer, for the parameters that train; returns how many got some."""
+    given = 0
+    for parameter, name in _names(stepper).items():
+        if name in moments and parameter.requires_grad:
+            stepper.optimizer.state[parameter] = {
+                key: tensor.to(parameter.device) for key, tensor in moments[name].items()
+            }
+            given += 1
+    return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -34,6 +34,9 @@ from minifold_core.training.validation import validate
 from minifold_core.training.watch import Watch
 from minifold_core.weights.header import Header
 from minifold_core.weights.io import components_of, save_weights
+
+DRAW_EVERY = 30.0
+"""Seconds between two drawings of the curves: each takes half a second."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Trainer:
         self.progress = Progress()
         self.watch = Watch.of(model, train_set, validation_set, options.seed)
         self.scores: dict[int, float] = {}
+        self.drawn = 0.0
         self.on_step: Advance = lambda steps, words="": None
 
     @property
@@ -137,6 +141,7 @@ class Trainer:
             try:
                 while self.progress.step < self.total_steps and not self._out_of_patience():
                     self._epoch(run, stop)
+                self._draw(run)
             except MinifoldError:
                 self._save_all(run)
                 note(f"stopped at step {self.progress.step}; state saved in {run.state}")
@@ -184,21 +189,23 @@ class Trainer:
             if self.watch and self.group.leads and now.epoch % self.config.sample_every == 0:
                 row |= self.watch.look(self.model, self.options.device)
         row["seconds"] = seconds + time.monotonic() - began
-        score = row.get("val/total_fixed", row["train/total_fixed"])
-        better = now.best is None or score < now.best
+        # Without a finite loss in the whole epoch there is no score, and no best.
+        score = row.get("val/total_fixed", row.get("train/total_fixed", inf))
+        better = score < (inf if now.best is None else now.best)
         if better:
             now.best, now.best_epoch = score, now.epoch
         self.scores[now.epoch] = score
         if self.group.leads:
             run.add_epoch(row)
-            save_curves(run.directory, run.directory / "curves.png")
+            if time.monotonic() - self.drawn > DRAW_EVERY:
+                self._draw(run)
             self._save_epoch(run, row, better)
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
         validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
         note(
             f"epoch {now.epoch} · step {now.step}/{self.total_steps} · train "
-            f"{row['train/total_fixed']:.3f}{validation} · {steps / max(seconds, 1e-9):.2f} steps/s"
-            f"{' · new best' if better else ''}"
+            f"{row.get('train/total_fixed', nan):.3f}{validation} · "
+            f"{steps / max(seconds, 1e-9):.2f} steps/s{' · new best' if better else ''}"
         )
         if now.position >= self.order.steps_per_epoch:
             now.epoch, now.position, now.means = now.epoch + 1, 0, {}
@@ -213,6 +220,11 @@ class Trainer:
             f"epoch {self.progress.epoch} · loss {loss:.3f} · rate {rate:.1e} · "
             f"{pace:.2f} steps/s · {held:.1f} GiB"
         )
+
+    def _draw(self, run: Run) -> None:
+        if self.group.leads and run.epochs():
+            save_curves(run.directory, run.directory / "curves.png")
+            self.drawn = time.monotonic()
 
     def _out_of_patience(self) -> bool:
         """Whether the last ``patience`` epochs brought no new best."""
