@@ -1,4 +1,6 @@
-"""How long all metrics of 1,000 pairs of 100 residues take: half near the truth, half unrelated.
+"""How long all scores of 1,000 pairs of 100 residues take: half near the truth, half unrelated.
+
+Seconds of processor time on one thread, which is what scores use.
 
 python benchmarks/metrics.py
 """
@@ -9,6 +11,7 @@ import time
 
 import torch
 
+from minifold_core.evaluation.backbone import backbone_scores
 from minifold_core.evaluation.floors import coil
 from minifold_core.evaluation.metrics import compare_structures, lddt, rmsd, tm_score
 
@@ -22,11 +25,18 @@ def main() -> None:
     truth, unrelated = coil(globule, mask, generator), coil(globule, mask, generator)
     noisy = truth + 1.5 * torch.randn(truth.shape, generator=generator)
     pred = torch.where((torch.arange(PAIRS) % 2 == 0)[:, None, None], noisy, unrelated)
-    print(f"{PAIRS} pairs of {LENGTH} residues, {torch.get_num_threads()} threads")
-    for measure in (rmsd, lddt, tm_score, compare_structures):
-        start = time.perf_counter()
-        measure(pred, truth)
-        print(f"{measure.__name__:20} {time.perf_counter() - start:6.2f} s")
+    print(f"{PAIRS} pairs of {LENGTH} residues")
+    atoms = pred[:, :, None] + torch.randn(PAIRS, LENGTH, 4, 3, generator=generator)
+    for measure, args in (
+        (rmsd, (pred, truth)),
+        (lddt, (pred, truth)),
+        (tm_score, (pred, truth)),
+        (compare_structures, (pred, truth)),
+        (backbone_scores, (atoms,)),
+    ):
+        start = time.process_time()
+        measure(*args)
+        print(f"{measure.__name__:20} {time.process_time() - start:6.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Make tests/golden/tm_scores.npz: pairs of Cα traces and what the program TMscore says of them.
 
-    python scripts/make_tm_goldens.py FOLDER
+    python scripts/make_tm_goldens.py
 
-FOLDER holds the structures named in REAL (Protein Data Bank, public domain). The program is
-carried by Debian's package ``tm-align``.
+The real traces are those of the demo set (Protein Data Bank, public domain) and pieces of them. The
+program is carried by Debian's package ``tm-align``.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import subprocess
@@ -16,40 +15,35 @@ import sys
 import tempfile
 from pathlib import Path
 
-import biotite.structure as struc
 import numpy as np
-from biotite.structure.io import pdb
 
+from minifold_core.data.dataset import open_dataset
 from minifold_core.structures import write_structure
 from minifold_core.units import CA_CA
 
 GOLDENS = Path(__file__).parents[1] / "tests" / "golden" / "tm_scores.npz"
-REAL = ("3znf.pdb", "1ard.pdb", "2sdf.pdb.gz", "5eep.pdb.gz", "d1yeb__.pdb.gz", "d1kyow_.pdb.gz")
+SHORT = {20: "1crj._", 25: "2ofg.X", 30: "1hpv.A", 40: "4cup.A"}
+"""Length of each piece, and the chain that it is the middle of."""
 MIRROR = np.array([1.0, 1.0, -1.0])
 
 
-def run_tmscore(pred: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """TM-score and GDT-TS of Cα traces [L, 3] in Å by the program TMscore."""
+def run_tmscore(pred: np.ndarray, target: np.ndarray) -> tuple[float, ...]:
+    """TM-score, GDT-TS and GDT-HA of Cα traces [L, 3] in Å by the program TMscore."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / "pred.pdb", Path(folder) / "target.pdb"]
         for file, trace in zip(files, (pred, target), strict=True):
             write_structure(file, trace, "A" * len(trace))
         out = subprocess.run(["TMscore", *files], capture_output=True, text=True, check=True).stdout
-    tm, gdt = (
+    found = [
         re.search(pattern, out)
-        for pattern in (r"TM-score +=\s*([\d.]+)", r"GDT-TS-score=\s*([\d.]+)")
-    )
-    assert tm, out
-    assert gdt, out
-    return float(tm[1]), float(gdt[1])
-
-
-def read_ca(path: Path) -> np.ndarray:
-    """[L, 3] Cα atoms of the first chain of the first model."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
-        atoms = pdb.PDBFile.read(file).get_structure(model=1)
-    atoms = atoms[struc.filter_amino_acids(atoms) & (atoms.atom_name == "CA")]
-    return atoms.coord[atoms.chain_id == atoms.chain_id[0]].astype(float)
+        for pattern in (
+            r"TM-score +=\s*([\d.]+)",
+            r"GDT-TS-score=\s*([\d.]+)",
+            r"GDT-HA-score=\s*([\d.]+)",
+        )
+    ]
+    assert all(found), out
+    return tuple(float(match[1]) for match in found if match)
 
 
 def helix(length: int) -> np.ndarray:
@@ -82,13 +76,21 @@ def hinged(trace: np.ndarray, degrees: float) -> np.ndarray:
     return np.vstack([trace[:half], (trace[half:] - trace[half]) @ turn.T + trace[half]])
 
 
-def make_pairs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name -> (prediction, target)."""
+def make_targets(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Name -> trace."""
+    targets = {chain.name: chain.ca[chain.ca_mask].astype(float) for chain in open_dataset("demo")}
+    for length, name in SHORT.items():
+        start = (len(targets[name]) - length) // 2
+        targets[f"{length} of {name}"] = targets[name][start : start + length]
+    return targets | {"helix 25": helix(25), "strand 12": strand(12), "coil 60": coil(60, rng)}
+
+
+def make_pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name -> (prediction, target): eight predictions of each target."""
     rng = np.random.default_rng(20)
-    chains = {file.split(".")[0]: read_ca(folder / file) for file in REAL}
-    chains |= {"helix 25": helix(25), "strand 12": strand(12), "coil 60": coil(60, rng)}
-    pairs = {}
-    for name, trace in chains.items():
+    targets = make_targets(rng)
+    names, pairs = list(targets), {}
+    for place, (name, trace) in enumerate(targets.items()):
         for sigma in (0.1, 1.0, 4.0):
             noise = rng.normal(scale=sigma, size=trace.shape)
             pairs[f"{name} with {sigma} Å of noise"] = (trace + noise, trace)
@@ -96,16 +98,17 @@ def make_pairs(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         pairs[f"{name} mirrored"] = (trace * MIRROR, trace)
         pairs[f"a coil for {name}"] = (coil(len(trace), rng), trace)
         pairs[f"a helix for {name}"] = (helix(len(trace)), trace)
-        for other, longer in chains.items():
-            if len(longer) > len(trace):
-                pairs[f"{other} for {name}"] = (longer[: len(trace)], trace)
+        # The next one: a near relative for some of the fingers and cytochromes, else another fold.
+        other = names[(place + 1) % len(names)]
+        length = min(len(trace), len(targets[other]))
+        pairs[f"{other} for {name}"] = (targets[other][:length], trace[:length])
     return pairs
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or not shutil.which("TMscore"):
-        sys.exit(f"{__doc__}\nIt needs a folder of structures and the program TMscore.")
-    pairs = make_pairs(Path(sys.argv[1]))
+    if not shutil.which("TMscore"):
+        sys.exit(f"{__doc__}\nIt needs the program TMscore.")
+    pairs = make_pairs()
     # Thousandths of an ångström, the precision of the files that TMscore reads.
     stored = [np.stack(pair).round(3) for pair in pairs.values()]
     scores = np.array([run_tmscore(pred, target) for pred, target in stored])
@@ -117,6 +120,7 @@ def main() -> None:
         milliangstrom=np.concatenate([(p * 1000).round() for p in stored], 1).astype(np.int32),
         tm=scores[:, 0],
         gdt_ts=scores[:, 1],
+        gdt_ha=scores[:, 2],
     )
     print(f"{len(pairs)} pairs, {GOLDENS.stat().st_size / 1000:.0f} kB: {GOLDENS}")
 

@@ -67,9 +67,39 @@ def precisions(
         ``precision_L_24``, ``precision_L2_24`` and so on, each [B], NaN where no pair is as far
         apart along the chain.
     """
-    contact, known, separation = native_contacts(truth)
-    lengths = truth.mask.sum(1).tolist()
-    scores = scores.detach()
+    return _precisions(scores.detach(), *native_contacts(truth), separations, shares)
+
+
+def trace_precisions(
+    pred: Tensor, target: Tensor, mask: Tensor, residue_index: Tensor
+) -> dict[str, Tensor]:
+    """Precision of the L pairs that a predicted trace brings nearest, L being the known residues.
+
+    Args:
+        pred: [B, L, 3] predicted Cα in ångström.
+        target: [B, L, 3] true Cα in ångström.
+        mask: [B, L] True where the true Cα is known.
+        residue_index: [B, L].
+
+    Returns:
+        ``precision_L_24`` [B], of pairs at least 24 residues apart in sequence, and
+        ``precision_L_33`` [B], of those more than 32 apart; NaN where no pair is.
+    """
+    known = mask[:, :, None] & mask[:, None, :]
+    contact = pairwise_distances(target).lt(CONTACT) & known
+    separation = (residue_index[:, :, None] - residue_index[:, None, :]).abs()
+    return _precisions(-pairwise_distances(pred), contact, known, separation, (24, 33), (1,))
+
+
+def _precisions(
+    scores: Tensor,
+    contact: Tensor,
+    known: Tensor,
+    separation: Tensor,
+    separations: tuple[int, ...],
+    shares: tuple[int, ...],
+) -> dict[str, Tensor]:
+    lengths = known.diagonal(dim1=1, dim2=2).sum(1).tolist()
     figures = {}
     for least in separations:
         among = known & separation.ge(least)

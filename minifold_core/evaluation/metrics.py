@@ -1,4 +1,4 @@
-"""How near predicted Cα traces come to the truth: TM-score, GDT-TS, RMSD and lDDT.
+"""How near predicted Cα traces come to the truth.
 
 Coordinates are in ångström and residues correspond by position. Everything is computed in float64
 on the CPU, so that every device gives the same numbers. Residues outside the mask count nowhere:
@@ -7,44 +7,59 @@ chains are stripped of them and measured together with others of the same length
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from minifold_core.errors import MinifoldError
+from minifold_core.evaluation.chirality import left_handed
+from minifold_core.evaluation.contacts import trace_precisions
+from minifold_core.evaluation.lddt import chain_lddt
+from minifold_core.evaluation.scores import SCORES
+from minifold_core.evaluation.secondary import secondary_scores
+from minifold_core.evaluation.threads import one_thread
 from minifold_core.evaluation.tm import search
 from minifold_core.geometry.superpose import superpose
 
-METRICS = ("tm", "rmsd", "gdt_ts", "lddt")
-LDDT_RADIUS = 15.0
-LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
 ELEMENTS_AT_ONCE = 2**18
 """Numbers held per intermediate array: few enough to stay in the processor's cache."""
 
-Kernel = Callable[[Tensor, Tensor], dict[str, Tensor]]
+Kernel = Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
+"""Scores [P] of predictions [P, n, 3] of targets [P, n, 3] at positions [P, n] along the chain."""
 
 
 def compare_structures(
-    pred: Tensor, target: Tensor, mask: Tensor | None = None
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None = None,
+    residue_index: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """All metrics of a batch of predictions.
+    """All scores of a batch of predicted traces.
 
     Args:
         pred: [B, L, 3] predicted Cα in ångström.
         target: [B, L, 3] true Cα in ångström.
         mask: [B, L] True where the true Cα is known; default everywhere.
+        residue_index: [B, L] increasing positions along the chain, from 0, that jump where residues
+            are missing; default 0 ... L-1. Separations count by them, and helices and strands end
+            at jumps.
 
     Returns:
-        ``tm`` [B] (Zhang & Skolnick 2004, by search), ``rmsd`` [B] in ångström after the best
-        superposition (Kabsch 1976, no reflection), ``gdt_ts`` [B] (Zemla 2003) and ``lddt`` [B]
-        (Mariani 2013, Cα only), all but the RMSD between 0 and 1.
+        [B] each, in this order: ``tm`` (Zhang & Skolnick 2004, by search), ``rmsd`` in ångström
+        after the best superposition (Kabsch 1976, no reflection), ``gdt_ts`` and ``gdt_ha`` (Zemla
+        2003), ``lddt`` (Mariani 2013, Cα only), ``precision_L_24`` and ``precision_L_33``
+        (:func:`~minifold_core.evaluation.contacts.trace_precisions`), ``ss3``, ``helix_recall``
+        and ``strand_recall``
+        (:func:`~minifold_core.evaluation.secondary.secondary_scores`), ``left_handed``
+        (:func:`~minifold_core.evaluation.chirality.left_handed`); NaN where a score is not defined
+        for a chain. :data:`~minifold_core.evaluation.scores.SCORES` says what each means.
 
     Raises:
         MinifoldError: shapes differ, a chain has no known Cα, or a coordinate is not finite.
     """
-    return _by_length(lambda p, q: _search(p, q) | _rmsd(p, q) | _lddt(p, q), pred, target, mask)
+    scores = _by_length(_all, pred, target, mask, residue_index)
+    return {name: scores[name] for name in SCORES if name in scores}
 
 
 def tm_score(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -55,6 +70,11 @@ def tm_score(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor
 def gdt_ts(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """[B] GDT-TS, each cutoff with its own superposition; see :func:`compare_structures`."""
     return _by_length(_search, pred, target, mask)["gdt_ts"]
+
+
+def gdt_ha(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """[B] GDT-HA, each cutoff with its own superposition; see :func:`compare_structures`."""
+    return _by_length(_search, pred, target, mask)["gdt_ha"]
 
 
 def rmsd(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -68,34 +88,29 @@ def lddt(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _by_length(
-    kernel: Kernel, pred: Tensor, target: Tensor, mask: Tensor | None
+    kernel: Kernel,
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    residue_index: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Run ``kernel`` on chains [P, n, 3] without gaps, a group of equal n at a time."""
     pred, target = pred.detach().cpu().double(), target.detach().cpu().double()
-    mask = torch.ones(target.shape[:2], dtype=torch.bool) if mask is None else mask.cpu().bool()
+    b, length = target.shape[:2]
+    mask = torch.ones(b, length, dtype=torch.bool) if mask is None else mask.cpu().bool()
+    index = torch.arange(length).expand(b, -1) if residue_index is None else residue_index.cpu()
     _check(pred, target, mask)
     lengths = mask.sum(1)
     results: dict[str, Tensor] = {}
-    with _one_thread():
+    with one_thread():
         for n in lengths.unique().tolist():
             at_once = max(1, ELEMENTS_AT_ONCE // (5 * n * n))  # a search has about 5n fragments
             for rows in (lengths == n).nonzero()[:, 0].split(at_once):
                 known = mask[rows]
                 p, q = (x[rows][known].view(len(rows), n, 3) for x in (pred, target))
-                for name, values in kernel(p, q).items():
+                for name, values in kernel(p, q, index[rows][known].view(len(rows), n)).items():
                     results.setdefault(name, pred.new_zeros(len(pred)))[rows] = values
     return results
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Arrays this small gain nothing from a second thread, and lose tenfold on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _check(pred: Tensor, target: Tensor, mask: Tensor) -> None:
@@ -113,24 +128,26 @@ def _check(pred: Tensor, target: Tensor, mask: Tensor) -> None:
             raise MinifoldError(f"metrics: chain {int(wrong.nonzero()[0])} of the batch {what}")
 
 
-def _search(pred: Tensor, target: Tensor) -> dict[str, Tensor]:
+def _all(pred: Tensor, target: Tensor, index: Tensor) -> dict[str, Tensor]:
+    known = torch.ones_like(index, dtype=torch.bool)
+    return (
+        _search(pred, target, index)
+        | _rmsd(pred, target, index)
+        | _lddt(pred, target, index)
+        | trace_precisions(pred, target, known, index)
+        | secondary_scores(pred, target, known, index)
+        | {"left_handed": left_handed(pred, known, index)}
+    )
+
+
+def _search(pred: Tensor, target: Tensor, _: Tensor) -> dict[str, Tensor]:
     return search(pred, target)._asdict()
 
 
-def _rmsd(pred: Tensor, target: Tensor) -> dict[str, Tensor]:
+def _rmsd(pred: Tensor, target: Tensor, _: Tensor) -> dict[str, Tensor]:
     moved = superpose(pred, target).apply(pred)
     return {"rmsd": (moved - target).square().sum(-1).mean(-1).sqrt()}
 
 
-def _lddt(pred: Tensor, target: Tensor) -> dict[str, Tensor]:
-    true = _distances(target)
-    pair = (true < LDDT_RADIUS) & ~torch.eye(target.shape[1], dtype=torch.bool)
-    error = (_distances(pred) - true).abs()
-    kept = torch.stack([(error <= limit) & pair for limit in LDDT_THRESHOLDS]).sum((0, 2, 3))
-    possible = len(LDDT_THRESHOLDS) * pair.sum((1, 2))
-    # A chain without any pair, such as a single residue, has no distance that could be wrong.
-    return {"lddt": torch.where(possible > 0, kept / possible.clamp(min=1), 1.0).to(pred)}
-
-
-def _distances(x: Tensor) -> Tensor:
-    return torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+def _lddt(pred: Tensor, target: Tensor, _: Tensor) -> dict[str, Tensor]:
+    return {"lddt": chain_lddt(pred, target)}

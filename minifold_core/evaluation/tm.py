@@ -7,15 +7,16 @@ of length L, L/2, L/4 ... 4; report the best score met. All fragments of many pa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from minifold_core.geometry.superpose import optimal_rotation
+from minifold_core.geometry.superpose import Superposition, optimal_rotation, superpose
 
-GDT_TS_CUTOFFS = (1.0, 2.0, 4.0, 8.0)
-"""Ångström (Zemla 2003)."""
+GDT_CUTOFFS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Ångström (Zemla 2003): the first four are those of GDT-HA, the last four those of GDT-TS."""
 SHORTEST_FRAGMENT = 4
 MAX_HALVINGS = 4
 MAX_ITERATIONS = 20
@@ -28,11 +29,13 @@ class SearchScores(NamedTuple):
 
     Attributes:
         tm: TM-score in (0, 1], normalised by the number of residues.
-        gdt_ts: mean over the four cutoffs of the largest fraction of residues within each.
+        gdt_ts: mean over 1, 2, 4 and 8 Å of the largest fraction of residues within each.
+        gdt_ha: the same over 0.5, 1, 2 and 4 Å.
     """
 
     tm: Tensor
     gdt_ts: Tensor
+    gdt_ha: Tensor
 
 
 def tm_d0(length: int) -> float:
@@ -58,19 +61,41 @@ def search(pred: Tensor, target: Tensor) -> SearchScores:
         target: [P, n, 3] true Cα in ångström, float64.
     """
     pairs, length, _ = pred.shape
-    features = _features(pred - pred.mean(1, keepdim=True), target - target.mean(1, keepdim=True))
     d0 = tm_d0(length)
-    d0_search = min(8.0, max(4.5, d0))
-    cutoffs = pred.new_tensor(GDT_TS_CUTOFFS).square()
+    cutoffs = pred.new_tensor(GDT_CUTOFFS).square()
 
     tm = pred.new_zeros(pairs)
     within = pred.new_zeros(pairs, len(cutoffs))
+    for _, squared in _rounds(pred, target):
+        tm = tm.maximum(_sums(squared, d0).amax(1))
+        counts = torch.stack([(squared < cutoff).sum(-1).amax(1) for cutoff in cutoffs], -1)
+        within = within.maximum(counts.to(within))
+    share = within / length
+    return SearchScores(tm / length, share[:, 1:].mean(-1), share[:, :-1].mean(-1))
+
+
+def best_superposition(pred: Tensor, target: Tensor) -> Superposition:
+    """The superposition of each of P predictions that scores the TM-score of :func:`search`."""
+    pairs, length, _ = pred.shape
+    best = pred.new_zeros(pairs)
+    residues = torch.ones(pairs, length, dtype=torch.bool, device=pred.device)
+    for included, squared in _rounds(pred, target):
+        top = _sums(squared, tm_d0(length)).max(1)
+        found = included.gather(1, top.indices[:, None, None].expand(-1, 1, length))[:, 0]
+        residues = found.where((top.values > best)[:, None], residues)
+        best = best.maximum(top.values)
+    return superpose(pred, target, residues)
+
+
+def _rounds(pred: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The sets of residues [P, S, n] that are superimposed, and the squared distances after it."""
+    pairs, length, _ = pred.shape
+    features = _features(pred - pred.mean(1, keepdim=True), target - target.mean(1, keepdim=True))
+    d0_search = min(8.0, max(4.5, tm_d0(length)))
     included = fragments(length).to(pred.device).expand(pairs, -1, -1)
     for iteration in range(MAX_ITERATIONS + 1):
         squared = _squared_distances(included.to(pred), features)
-        tm = tm.maximum(squared.div(d0**2).add_(1).reciprocal_().sum(-1).amax(1))
-        counts = torch.stack([(squared < cutoff).sum(-1).amax(1) for cutoff in cutoffs], -1)
-        within = within.maximum(counts.to(within))
+        yield included, squared
         near = _near(squared, d0_search + (1 if iteration else -1))
         # The first cutoff is narrower, so that an unchanged set means convergence only after it.
         moving = (near != included).any(-1) if iteration else near.any(-1)
@@ -80,7 +105,11 @@ def search(pred: Tensor, target: Tensor) -> SearchScores:
         # Converged fragments leave; the array is cut to the pair that has most of them left.
         keep = moving.to(torch.uint8).topk(most, dim=1).indices
         included = near.gather(1, keep[..., None].expand(-1, -1, length))
-    return SearchScores(tm / length, within.mean(-1) / length)
+
+
+def _sums(squared: Tensor, d0: float) -> Tensor:
+    """[P, S] TM-scores, times the number of residues, of squared distances [P, S, n]."""
+    return squared.div(d0**2).add_(1).reciprocal_().sum(-1)
 
 
 def _features(pred: Tensor, target: Tensor) -> Tensor:
