@@ -1,0 +1,152 @@
+"""Training on chains to be learned by heart: an ordinary run that a repeated call goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import chain as joined
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from minifold_core.assembly import assemble
+from minifold_core.console import Advance, note
+from minifold_core.data.dataset import PackedDataset
+from minifold_core.data.packwriter import write_pack
+from minifold_core.data.records import Chain
+from minifold_core.errors import ProtectedError
+from minifold_core.model import FoldModel
+from minifold_core.recipe import Recipe
+from minifold_core.training.order import Order
+from minifold_core.training.run import Run
+from minifold_core.training.trainer import Options, Trainer
+from minifold_core.weights.digest import file_sha256
+from minifold_core.weights.initial import begin
+from minifold_core.weights.io import load_model
+
+Load = Callable[[Mapping[str, Any]], Recipe]
+"""Reads the recipe with further values changed."""
+
+Progress = Callable[[str, int, int], AbstractContextManager[Advance]]
+"""Shows work of a name, with so many steps, of which so many are done."""
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """A training on a few chains.
+
+    The recipe's losses, rates and schedule are as they are: its schedule, its ramps and restarts
+    count epochs, and an epoch is made as long as the steps asked allow, by passing over the chains
+    several times. Only patience and sampling on the way are off, which need validation chains.
+
+    Attributes:
+        recipe: what is trained.
+        chains: to be learned.
+        passes: over the chains, in every epoch.
+        directory: of the run; the pack lies beside it.
+        seed: of weights, noise and order.
+    """
+
+    recipe: Recipe
+    chains: Sequence[Chain]
+    passes: int
+    directory: Path
+    seed: int
+
+    @classmethod
+    def plan(
+        cls, load: Load, chains: Sequence[Chain], steps: int, directory: Path, seed: int
+    ) -> Overfit:
+        """At most ``steps`` steps, but one pass in each of the recipe's epochs at least.
+
+        A lone chain is not repeated within a batch: as many noised states of it as the recipe has
+        in a step share one pass of encoder and pair stack.
+        """
+        changes: dict[str, Any] = {"training.patience": 0, "training.sample_every": 0}
+        config = load(changes).training
+        per_step = config.batch_size * config.accumulate
+        if len(chains) == 1:
+            changes |= {
+                "training.batch_size": 1,
+                "training.accumulate": 1,
+                "training.noise_copies": per_step * config.noise_copies,
+            }
+            per_step = 1
+        per_pass = -(-len(chains) // per_step)
+        passes = max(1, steps // (config.epochs * per_pass))
+        return cls(load(changes), chains, passes, directory, seed)
+
+    @property
+    def pack(self) -> Path:
+        """The packed dataset that is trained on."""
+        return self.directory.with_suffix(".safetensors")
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        lengths = [len(chain) for chain in self.chains] * self.passes
+        per_epoch = Order(lengths, self.recipe.training, self.seed).steps_per_epoch
+        return per_epoch * self.recipe.training.epochs
+
+    def train(self, device: torch.device, progress: Progress) -> FoldModel:
+        """The trained model; what an earlier call has done is not done again.
+
+        Raises:
+            ProtectedError: the directory holds another training.
+            MinifoldError: training stopped, such as for losses that are not finite.
+        """
+        self._lay_out()
+        run = Run(self.directory)
+        data = PackedDataset.open(self.pack)
+        torch.manual_seed(self.seed)
+        model = assemble(self.recipe)
+        options = Options(
+            device=device,
+            seed=self.seed,
+            data=str(self.pack),
+            data_path=str(self.pack.resolve()),
+            data_digest=file_sha256(self.pack),
+            origin=begin(model).header_fields(),
+        )
+        trainer = Trainer(model, data, None, options)
+        if run.state.is_file():
+            trainer.resume(run)
+        else:
+            if not self.directory.exists():
+                run = Run.create(self.directory, self.recipe, {"device": str(device)})
+            trainer.start(run)
+        what = f"{self.recipe.id} {self.directory.name}"
+        if done := trainer.progress.step:
+            note(f"{what}: going on after step {done} of {trainer.total_steps}")
+        with progress(what, trainer.total_steps, done) as advance:
+            trainer.on_step = advance
+            trainer.fit(run)
+        return load_model(run.last)[0]
+
+    def _lay_out(self) -> None:
+        """Write the pack, which also says whose it is.
+
+        Raises:
+            ProtectedError: it is there, and belongs to another training.
+        """
+        about = {"recipe": tomli_w.dumps(self.recipe.to_tables()), "seed": self.seed}
+        if not self.pack.exists():
+            write_pack(self.pack, list(self._copies()), [], {"gates": about})
+        pack = PackedDataset.open(self.pack)
+        names = tuple(copy.name for copy in self._copies())
+        if pack.file.header.get("gates") != about or pack.names != names:
+            raise ProtectedError(
+                f"{self.pack} belongs to another training: recipe, seed, steps or chains differ; "
+                "choose another --out"
+            )
+
+    def _copies(self) -> Iterator[Chain]:
+        """The chains again and again, each time under another name and so with other noise."""
+        passes = (
+            [replace(chain, name=f"{chain.name}-{number}", split="train") for chain in self.chains]
+            for number in range(self.passes)
+        )
+        return joined.from_iterable(passes)
