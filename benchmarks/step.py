@@ -19,8 +19,9 @@ from minifold_core.cli.platform import choose_device, choose_precision
 from minifold_core.data.dataset import PackedDataset, open_dataset
 from minifold_core.recipe import load_recipe
 from minifold_core.recipe_tree import parse_assignments
+from minifold_core.training.options import Options
 from minifold_core.training.run import Run
-from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.trainer import Trainer
 
 
 def main() -> None:

@@ -31,7 +31,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
+        # safetensors has the system's reason at the end: "Error while serializing: I/O error: ..."
+        why = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
         raise MinifoldError(f"{path} cannot be written: {why}") from error
     finally:
         with suppress(OSError):

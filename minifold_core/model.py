@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from minifold_core.assembly import Step, Wiring
 from minifold_core.batch import ProteinBatch
 from minifold_core.interfaces import Component, Features
+from minifold_core.phases import phase
 from minifold_core.recipe import Recipe
 from minifold_core.units import MODEL_UNIT
 
@@ -115,9 +116,11 @@ class FoldModel(nn.Module):
 
     def _run(self, steps: Iterable[Step], features: Features) -> Features:
         features = dict(features)
+        what = "forward" if self.training else "evaluation"
         for step in steps:
             module = self.part(step.slot.path)
-            given = module(**{name: features.get(name) for name in step.reads})
+            with phase(f"{what}: {step.slot.path}"):
+                given = module(**{name: features.get(name) for name in step.reads})
             for own, name in step.gives.items():
                 features[name] = given[own]
         return features
@@ -140,6 +143,15 @@ class FoldModel(nn.Module):
         """Recompute activations in the backward pass, in every component that can."""
         for step in self.wiring.steps:
             self.part(step.slot.path).checkpointing = on
+
+    def compile_parts(self, backend: str = "inductor") -> None:
+        """Let torch.compile translate every component at its first call, for any length.
+
+        Parts are compiled one by one and in place: names of tensors stay as they are, and a part
+        that a plugin brings cannot keep the others from being compiled.
+        """
+        for step in self.wiring.steps:
+            self.part(step.slot.path).compile(dynamic=True, backend=backend)
 
     def parameter_counts(self) -> dict[str, tuple[int, int]]:
         """Slot path to its number of parameters and how many of them train."""

@@ -17,8 +17,9 @@ from minifold_core.data.packwriter import write_pack
 from minifold_core.evaluation.metrics import tm_score
 from minifold_core.folding import Target, fold
 from minifold_core.recipe import load_recipe
+from minifold_core.training.options import Options
 from minifold_core.training.run import Run
-from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.trainer import Trainer
 from minifold_core.weights.io import load_model
 
 NAME = "1a8o.A"

@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from minifold_core.cli.main import run as command
 from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.training import trainer as trainer_module
+from minifold_core.training.options import Options
 from minifold_core.training.run import Run
 from minifold_core.training.state import load_state
-from minifold_core.training.trainer import Options
 from training_helpers import CPU, fit, trainer
 
 TRAIN = ["train", "v13", "--size", "nano", "--max-steps", "7", "--with", "pair_stack=axial"]

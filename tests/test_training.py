@@ -15,10 +15,11 @@ from minifold_core.console import note
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.recipe import load_recipe
 from minifold_core.training import stepper as stepper_module
+from minifold_core.training.options import Options
 from minifold_core.training.order import Order, batches
 from minifold_core.training.randomness import generator
 from minifold_core.training.run import Run
-from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.trainer import Trainer
 from minifold_core.training.validation import validate
 from minifold_core.weights.header import read_header
 from minifold_core.weights.io import load_model

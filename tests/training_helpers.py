@@ -11,8 +11,9 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.recipe import load_recipe
+from minifold_core.training.options import Options
 from minifold_core.training.run import Run
-from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from minifold_core.cli.platform import trimming
+from minifold_core.cli.profiling import profiled
 from minifold_core.console import note, progress
 
 if TYPE_CHECKING:
     from minifold_core.data.dataset import PackedDataset
     from minifold_core.model import FoldModel
+    from minifold_core.training.options import Options
     from minifold_core.training.run import Run
-    from minifold_core.training.trainer import Options, Trainer
+    from minifold_core.training.trainer import Trainer
 
 
 def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None:
@@ -31,6 +34,7 @@ def train_model(
     dataset: PackedDataset,
     options: Options,
     enter: Callable[[Trainer], Run],
+    profile: bool = False,
 ) -> None:
     """Train, alone or as one of torchrun's processes, and say what came of it.
 
@@ -39,6 +43,7 @@ def train_model(
         dataset: its training and validation chains are used.
         options: how long and how.
         enter: puts the trainer where it begins and gives the run to write.
+        profile: measure some steps and say where their time went.
     """
     from minifold_core.training.parallel import process_group
     from minifold_core.training.trainer import Trainer
@@ -60,7 +65,11 @@ def train_model(
                 f"warning: the recipe ends after {recipe.training.epochs} epochs; "
                 "go on with --set training.epochs=N"
             )
-        with progress("training", trainer.total_steps, trainer.progress.step) as advance:
+        with ExitStack() as around:
+            done, steps = trainer.progress.step, trainer.total_steps
+            advance = around.enter_context(progress("training", steps, done))
+            if profile and group.leads:
+                advance = around.enter_context(profiled(advance, run.directory, options.device))
             trainer.on_step = trimming(advance)
             trainer.fit(run)
     place = quote(str(run.directory))

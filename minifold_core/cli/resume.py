@@ -34,9 +34,10 @@ def resume(
     from minifold_core.assembly import assemble
     from minifold_core.data.dataset import open_dataset
     from minifold_core.recipe import recipe_from_tables
+    from minifold_core.training.options import Options
     from minifold_core.training.run import Run
     from minifold_core.training.state import read_about
-    from minifold_core.training.trainer import Options, Trainer
+    from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
 
     run = Run(directory)
@@ -56,7 +57,10 @@ def resume(
         max_epochs=max_epochs if asked else options.max_epochs,
         data_path=str(data.resolve()) if data else options.data_path,
     )
-    dataset = open_dataset(options.data_path)
+    try:
+        dataset = open_dataset(options.data_path)
+    except RequestError as error:
+        raise RequestError(f"{error}, or say with --data where those of {directory} lie") from None
     if file_sha256(dataset.file.path) != options.data_digest:
         raise ProtectedError(
             f"{dataset.file.path} is not the data that {directory} was trained on; "

@@ -77,6 +77,16 @@ def train(
         str, typer.Option(help="Epochs whose weights stay, such as 'every 5, best 3'.")
     ] = "",
     workers: WorkersOption = 0,
+    compile_parts: Annotated[
+        bool,
+        typer.Option("--compile", help="Translate the parts with torch.compile: pays on GPUs."),
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the time of steps 4 to 8 goes.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log for TensorBoard too.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, train nothing.")
     ] = False,
@@ -100,10 +110,12 @@ def train(
 
     from minifold_core.assembly import assemble
     from minifold_core.data.dataset import DEMO
+    from minifold_core.training.board import check_installed
     from minifold_core.training.keep import Keep
+    from minifold_core.training.options import Options
     from minifold_core.training.run import Run, default_directory, refuse_if_taken
     from minifold_core.training.state import carry_moments, state_beside
-    from minifold_core.training.trainer import Options, Trainer
+    from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.header import RANDOM
     from minifold_core.weights.initial import begin
@@ -112,6 +124,8 @@ def train(
     if first_process():
         refuse_if_taken(directory)
     Keep.parse(keep)
+    if tensorboard:
+        check_installed()
     chosen = choose_device(device)
     used = choose_precision(precision, chosen)
     if data == DEMO:
@@ -136,6 +150,8 @@ def train(
         max_steps=max_steps,
         max_epochs=max_epochs,
         workers=workers,
+        compile=compile_parts,
+        tensorboard=tensorboard,
         keep=keep,
         data=data,
         data_path=data if data == DEMO else str(dataset.file.path.resolve()),
@@ -146,6 +162,8 @@ def train(
         note(
             "warning: the full size takes many seconds a step on a CPU; --size nano is made for one"
         )
+    if compile_parts:
+        note("torch.compile: the first steps take minutes")
     announce(model, dataset, options)
     if dry_run:
         note("dry run: everything fits; nothing was trained or written")
@@ -166,7 +184,7 @@ def train(
         trainer.start(run)
         return run
 
-    train_model(model, dataset, options, enter)
+    train_model(model, dataset, options, enter, profile)
 
 
 def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:

@@ -20,9 +20,10 @@ from minifold_core.data.records import Chain
 from minifold_core.errors import ProtectedError
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
+from minifold_core.training.options import Options
 from minifold_core.training.order import Order
 from minifold_core.training.run import Run
-from minifold_core.training.trainer import Options, Trainer
+from minifold_core.training.trainer import Trainer
 from minifold_core.weights.digest import file_sha256
 from minifold_core.weights.initial import begin
 from minifold_core.weights.io import load_model

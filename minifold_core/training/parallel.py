@@ -7,6 +7,7 @@ adds them up with the others', so that the update is that of one process with al
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def _together(call: Callable[[], object]) -> None:
     try:
         call()
     except RuntimeError as error:
-        why = str(error).splitlines()[0]
+        why = re.sub(r"^\[.*?\] ", "", str(error)).partition(". ")[0].splitlines()[0]
         raise MinifoldError(
             f"another process of this training is lost ({why}); go on from the last state with "
             "torchrun … minifold resume RUN"

@@ -15,10 +15,13 @@ from typing import Any
 import tomli_w
 import torch
 
-from minifold_core.errors import MinifoldError, ProtectedError
+from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.recipe import Recipe
 from minifold_core.version import __version__
+
+UNFINISHED = (".*.[0-9]*.tmp", ".tmp??????")
+"""Names of files that were being written when a process was killed: our own, and safetensors'."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,7 @@ class Run:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MinifoldError(
-                f"run directory {directory} cannot be made: {error.strerror}"
-            ) from None
+            raise _unusable(directory, error) from None
         with atomic(directory / "recipe.toml") as path:
             path.write_text(tomli_w.dumps(recipe.to_tables()), encoding="utf-8")
         with atomic(directory / "environment.json") as path:
@@ -116,26 +117,34 @@ class Run:
     def rewind(self, step: int, epoch: int) -> dict[int, float]:
         """Forget what was logged after ``step`` and from ``epoch`` on, which will come again.
 
+        Halves of files that a kill left, and lines of ``steps.jsonl`` that a crash made
+        unreadable, go too.
+
         Returns:
             Epoch to validation total (training total without validation) of the epochs that stay.
+
+        Raises:
+            RequestError: ``metrics.csv`` is damaged.
+            MinifoldError: the records cannot be written.
         """
-        rows = [row for row in self.epochs() if int(row["epoch"]) < epoch]
+        table, log = self.directory / "metrics.csv", self.directory / "steps.jsonl"
+        try:
+            rows = [row for row in self.epochs() if int(row["epoch"]) < epoch]
+            scores = {int(row["epoch"]): _score(row) for row in rows}
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise RequestError(f"{table} is damaged ({error}); mend it, or move it away") from None
         if rows:
             self._write_epochs(rows)
         else:
-            (self.directory / "metrics.csv").unlink(missing_ok=True)
-        log = self.directory / "steps.jsonl"
+            table.unlink(missing_ok=True)
         if log.is_file():
-            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             with atomic(log) as path:
-                path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
-        return {
-            int(row["epoch"]): float(
-                row.get("val/total_fixed") or row.get("train/total_fixed") or "inf"
-            )
-            for row in rows
-        }
+                path.write_text("".join(line for line in lines if 0 < _step_of(line) <= step))
+        for pattern in UNFINISHED:
+            for left in self.directory.glob(pattern):
+                left.unlink(missing_ok=True)
+        return scores
 
 
 def refuse_if_taken(directory: Path) -> None:
@@ -143,11 +152,34 @@ def refuse_if_taken(directory: Path) -> None:
 
     Raises:
         ProtectedError: it exists and is not an empty directory.
+        MinifoldError: it cannot be looked into.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    try:
+        taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+    except OSError as error:
+        raise _unusable(directory, error) from None
+    if taken:
         raise ProtectedError(
             f"run directory {directory} exists and is not empty; choose another --run-dir"
         )
+
+
+def _unusable(directory: Path, error: OSError) -> MinifoldError:
+    return MinifoldError(
+        f"run directory {directory} cannot be used: {error.strerror}; choose another --run-dir"
+    )
+
+
+def _score(row: dict[str, str]) -> float:
+    return float(row.get("val/total_fixed") or row.get("train/total_fixed") or "inf")
+
+
+def _step_of(line: str) -> int:
+    """The step that a whole line of ``steps.jsonl`` tells of; 0 if it cannot be read."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith("\n") else 0
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def default_directory(recipe: Recipe) -> Path:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -79,8 +80,12 @@ def save_state(path: Path, stepper: Stepper, progress: Progress, about: dict[str
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What :func:`save_state` was told besides, without reading a tensor."""
-    about: dict[str, Any] = _body(path)["about"]
+    """What :func:`save_state` was told besides, without reading a tensor.
+
+    Raises:
+        RequestError: the file is missing, damaged, or of a newer schema.
+    """
+    about: dict[str, Any] = _resumable(path)["about"]
     return about
 
 
@@ -91,7 +96,7 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
         RequestError: the file is missing, damaged, or of a newer schema.
         ProtectedError: it is the state of another model; nothing was changed.
     """
-    body = _body(path)
+    body = _resumable(path)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -144,8 +149,23 @@ def carry_moments(path: Path, stepper: Stepper, moves: Mapping[str, str]) -> int
     return _give_moments(stepper, found)
 
 
+def _resumable(path: Path) -> dict[str, Any]:
+    """The body of a state to go on from; if there is none, the error says what else can be done."""
+    try:
+        return _body(path)
+    except RequestError as error:
+        last = Run(path.parent).last
+        if not last.is_file():
+            raise
+        recipe = quote(str(path.with_name("recipe.toml")))
+        raise RequestError(
+            f"{error}. A new training can begin from the run's weights: minifold train {recipe} "
+            f"--init-from {quote(str(last))}"
+        ) from None
+
+
 def _body(path: Path) -> dict[str, Any]:
-    metadata = read_layout(path).metadata
+    metadata = read_layout(path, "state").metadata
     if STATE_KEY not in metadata:
         raise RequestError(f"{path} is no state of a training")
     digest.check(path, metadata.get(digest.KEY, ""))

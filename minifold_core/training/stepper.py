@@ -15,6 +15,7 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.console import note
 from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
+from minifold_core.phases import phase
 from minifold_core.training.averages import Averages
 from minifold_core.training.health import UpdateRatios, first_non_finite
 from minifold_core.training.objective import Noised, Objective
@@ -98,16 +99,19 @@ class Stepper:
             complaint = str(error)
             deque(batches, maxlen=0)  # the next step's batches come after these
         bad = self.group.highest(int(bool(complaint)))
+        # Before the update: losing a process must not part the weights from their step.
+        means = self.group.merge(losses)
         if not bad:
             if losses.counts:
                 self._check_gradients()
             self.group.add_gradients([p for own in self.slots.values() for p in own])
-            bad = self._update(health)
+            with phase("update: norms, clipping, optimizer, average"):
+                bad = self._update(health)
             complaint = "" if not bad else "gradients are not finite"
         self._count_skips(bad, complaint)
         health["skipped"] = float(bad)
         self.step += 1
-        return StepReport(self.group.merge(losses), health)
+        return StepReport(means, health)
 
     def _accumulate(self, batch: ProteinBatch, size: int, epoch: int, losses: Averages) -> None:
         """Add a batch's gradients; the trunk runs once, the denoiser for every noise copy."""
@@ -130,16 +134,19 @@ class Stepper:
 
             with self._autocast():
                 features = self.objective.predict(self.model, batch, noised, again, leaves)
-                terms = self.objective.terms(features, batch)
+                with phase("losses"):
+                    terms = self.objective.terms(features, batch)
             total = self.objective.total(terms, epoch)
             if not total.isfinite().all():
                 self._complain(terms, total, batch, noised)
-            self.scaler.scale(total.sum() / (size * copies)).backward()
+            with phase("backward: what runs per noise level"):
+                self.scaler.scale(total.sum() / (size * copies)).backward()
             fixed = self.objective.total(terms, None)
             for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
                 losses.add_each(f"train/{name}", each)
         reached = [name for name, leaf in leaves.items() if leaf.grad is not None]
-        torch.autograd.backward([trunk[n] for n in reached], [leaves[n].grad for n in reached])
+        with phase("backward: trunk"):
+            torch.autograd.backward([trunk[n] for n in reached], [leaves[n].grad for n in reached])
 
     def _autocast(self) -> torch.autocast:
         dtype = DTYPES[self.precision]
@@ -170,11 +177,15 @@ class Stepper:
         bad = (~total.isfinite()).tolist()
         proteins = [name for name, b in zip(batch.names, bad, strict=True) if b]
         guilty = [name for name, value in terms.items() if not value.isfinite().all()]
-        with self._autocast():
-            module = first_non_finite(
-                self.model, lambda: self.objective.predict(self.model, batch, noised)
-            )
-        where = f"; first in module '{module}'" if module else ""
+        if not batch.backbone.isfinite().all():
+            where = "; the coordinates in the batch are not finite"
+        else:
+            # Compiled parts would not call the hooks of their modules.
+            with self._autocast(), torch.compiler.set_stance("force_eager"):
+                module = first_non_finite(
+                    self.model, lambda: self.objective.predict(self.model, batch, noised)
+                )
+            where = f"; first in module '{module}'" if module else ""
         raise _NotFiniteError(
             f"loss is not finite for {', '.join(proteins)} ({', '.join(guilty)}){where}"
         )

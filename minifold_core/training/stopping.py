@@ -1,12 +1,21 @@
-"""Signals while training: finish the step, save, leave."""
+"""What ends a training early: signals (finish the step, save, leave) and failures."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from types import FrameType
+from typing import TYPE_CHECKING
+
+from minifold_core.console import note
+from minifold_core.errors import MinifoldError
+
+if TYPE_CHECKING:
+    from minifold_core.training.run import Run
+    from minifold_core.training.state import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -39,3 +48,36 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def saved_on_failure(run: Run, progress: Progress, save: Callable[[], None]) -> Iterator[None]:
+    """Save when training fails between two updates, and let the user see why it failed.
+
+    Where there is no room to save either, the state before stays.
+
+    Raises:
+        MinifoldError: what went wrong; also for a reader of data that was lost, which may come to
+            light in the middle of an update, so that nothing can be saved.
+    """
+    resume = f"minifold resume {quote(str(run.directory))}"
+    try:
+        yield
+    except MinifoldError:
+        stopped = f"stopped at step {progress.step}"
+        try:
+            save()
+        except MinifoldError as error:
+            note(
+                f"{stopped}, which cannot be saved ({error}); go on from the state before: {resume}"
+            )
+        else:
+            note(f"{stopped}; state saved in {run.state}")
+        raise
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise MinifoldError(
+            f"a process that reads the data was lost ({error}); go on from the last state with: "
+            f"{resume} --workers 0"
+        ) from error

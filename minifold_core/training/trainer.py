@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from math import inf, nan
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.console import Advance, note
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import PackedDataset
-from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
+from minifold_core.phases import phase
 from minifold_core.plots.curves import save_curves
 from minifold_core.training.averages import Averages
+from minifold_core.training.board import Board
 from minifold_core.training.health import memory_in_use
 from minifold_core.training.keep import Keep
 from minifold_core.training.optim import learning_rate
+from minifold_core.training.options import Options
 from minifold_core.training.order import Order, batches
 from minifold_core.training.parallel import Group
 from minifold_core.training.run import Run
 from minifold_core.training.state import Progress, load_state, save_state
 from minifold_core.training.stepper import Stepper, StepReport
-from minifold_core.training.stopping import Stop, stop_on_signals
+from minifold_core.training.stopping import Stop, saved_on_failure, stop_on_signals
 from minifold_core.training.validation import validate
 from minifold_core.training.watch import Watch
 from minifold_core.weights.header import Header
@@ -37,39 +38,6 @@ from minifold_core.weights.io import components_of, save_weights
 
 DRAW_EVERY = 30.0
 """Seconds between two drawings of the curves: each takes half a second."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How long, where and how to train; what the recipe leaves to the user.
-
-    Attributes:
-        device: where to compute.
-        precision: fp32, bf16 or fp16.
-        seed: of order, noise and everything else that is drawn.
-        max_steps: optimizer steps at most.
-        max_epochs: epochs at most.
-        workers: processes that read the data ahead.
-        save_every: seconds between two states within an epoch.
-        keep: which epochs' weights to keep.
-        data: the training data, by name.
-        data_path: where they lie, or ``demo``.
-        data_digest: their SHA-256.
-        origin: header fields that say where the first weights came from.
-    """
-
-    device: torch.device
-    precision: str = "fp32"
-    seed: int = 0
-    max_steps: int | None = None
-    max_epochs: int | None = None
-    workers: int = 0
-    save_every: float = 600.0
-    keep: str = ""
-    data: str = ""
-    data_path: str = "demo"
-    data_digest: str = ""
-    origin: dict[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -88,6 +56,8 @@ class Trainer:
         group: Group | None = None,
     ) -> None:
         self.group = group or Group()
+        if options.compile:
+            model.compile_parts()
         self.stepper = Stepper(model, options.device, options.precision, options.seed, self.group)
         self.model, self.config = model, model.recipe.training
         self.train_set, self.validation_set = train_set, validation_set
@@ -97,6 +67,7 @@ class Trainer:
         self.watch = Watch.of(model, train_set, validation_set, options.seed)
         self.scores: dict[int, float] = {}
         self.drawn = 0.0
+        self.board = Board(None)
         self.on_step: Advance = lambda steps, words="": None
 
     @property
@@ -137,15 +108,20 @@ class Trainer:
 
         A signal ends it after the step in hand, with the state saved and the exit code 130 or 143.
         """
-        with stop_on_signals() as stop:
-            try:
-                while self.progress.step < self.total_steps and not self._out_of_patience():
-                    self._epoch(run, stop)
-                self._draw(run)
-            except MinifoldError:
-                self._save_all(run)
-                note(f"stopped at step {self.progress.step}; state saved in {run.state}")
-                raise
+        wanted = self.options.tensorboard and self.group.leads
+        board = Board(run.directory if wanted else None, self.progress.step)
+        unended = self.progress.position > 0  # an epoch that was left may have no row yet
+        with (
+            stop_on_signals() as stop,
+            board as self.board,
+            saved_on_failure(run, self.progress, lambda: self._save_all(run)),
+        ):
+            while unended or (
+                self.progress.step < self.total_steps and not self._out_of_patience()
+            ):
+                unended = False
+                self._epoch(run, stop)
+            self._draw(run)
 
     def _epoch(self, run: Run, stop: Stop) -> None:
         now = self.progress
@@ -165,9 +141,10 @@ class Trainer:
                 means.add(name, value)
             now.means = means.to_json()
             if self.group.leads:
-                run.add_step(
-                    {"step": now.step, "epoch": now.epoch} | report.losses.means() | report.health
-                )
+                record: dict[str, float] = {"step": now.step, "epoch": now.epoch}
+                record |= report.losses.means() | report.health
+                run.add_step(record)
+                self.board.add(now.step, record)
             self.on_step(1, self._words(report, (now.step - first) / (time.monotonic() - started)))
             if code := self.group.highest(stop.code):
                 self._save_all(run)
@@ -192,14 +169,15 @@ class Trainer:
         # Without a finite loss in the whole epoch there is no score, and no best.
         score = row.get("val/total_fixed", row.get("train/total_fixed", inf))
         better = score < (inf if now.best is None else now.best)
-        if better:
-            now.best, now.best_epoch = score, now.epoch
         self.scores[now.epoch] = score
         if self.group.leads:
             run.add_epoch(row)
+            self.board.add(now.step, row, "epoch/")
             if time.monotonic() - self.drawn > DRAW_EVERY:
                 self._draw(run)
             self._save_epoch(run, row, better)
+        if better:  # once it is written: after a full disk the resumed run writes it
+            now.best, now.best_epoch = score, now.epoch
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
         validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
         note(
@@ -245,8 +223,14 @@ class Trainer:
                 pin_memory=self.options.device.type == "cuda",
             )
         )
+
+        def fetch() -> ProteinBatch:
+            with phase("wait for data"):
+                batch: ProteinBatch = next(loader).to(self.options.device)
+            return batch
+
         for share in shares:
-            yield (next(loader).to(self.options.device) for _ in share)
+            yield (fetch() for _ in share)
 
     def _batches(self, chains: list[int]) -> list[list[int]]:
         return batches(chains, self.order.lengths, self.config.batch_size, self.config.batch_tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from zlib import crc32
 
 import torch
@@ -12,7 +13,8 @@ from minifold_core.console import note
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
-from minifold_core.evaluation.judge import check_library, judge
+from minifold_core.evaluation.judge import Bench, check_library
+from minifold_core.evaluation.report import FLOOR, MODEL
 from minifold_core.folding import Target, fold
 from minifold_core.model import FoldModel
 
@@ -49,6 +51,11 @@ class Watch:
             return None
         return cls(chains, train_set, seed)
 
+    @cached_property
+    def bench(self) -> Bench:
+        """The chains and what the floors score on them, which never changes."""
+        return Bench.of(self.chains, self.library, self.seed)
+
     def look(self, model: FoldModel, device: torch.device) -> dict[str, float]:
         """``ddim/tm`` and so on of the model's samples, and ``floor/NAME/tm`` of the floors."""
         targets = [Target.of(chain) for chain in self.chains]
@@ -56,11 +63,9 @@ class Watch:
         folds = fold(model, targets, model.recipe.sampling, seed=self.seed, device=device)
         predicted = {done.target.name: done.coords for done in folds}
         model.train(was_training)
-        report = judge(predicted, self.chains, self.library, self.seed).report
         row: dict[str, float] = {}
-        for predictor in report.rows:
-            name = (
-                predictor.name.replace("floor: ", "floor/") if predictor.name != "model" else "ddim"
-            )
-            row |= {f"{name}/{metric}": predictor.means[metric] for metric in SHOWN}
+        for predictor in self.bench.judge(predicted).report.rows:
+            if predictor.name == MODEL or predictor.name.startswith(FLOOR):
+                name = predictor.name.replace(MODEL, "ddim").replace(FLOOR, "floor/")
+                row |= {f"{name}/{metric}": predictor.means[metric] for metric in SHOWN}
         return row

@@ -48,8 +48,12 @@ class Layout:
     tensors: dict[str, TensorInfo]
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path, what: str = "weights") -> Layout:
     """Read what a safetensors file says that it holds, and check that it can be so.
+
+    Args:
+        path: the file.
+        what: what errors call it.
 
     Raises:
         RequestError: it cannot be read, is no safetensors file, or its header does not describe it:
@@ -71,9 +75,9 @@ def read_layout(path: Path) -> Layout:
             raise ValueError("its header is no table")
         return _layout(header, total - LENGTH - size)
     except OSError as error:
-        raise RequestError(f"weights {path} cannot be read: {error.strerror}") from None
+        raise RequestError(f"{what} {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{path} is not a weights file ({_short(error)})") from None
+        raise RequestError(f"{path} is not a {what} file ({_short(error)})") from None
 
 
 def _layout(header: dict[str, Any], size: int) -> Layout:
