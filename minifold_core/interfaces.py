@@ -174,5 +174,10 @@ class Process(ABC):
         mask: Tensor,
         eta: float,
         generators: Generators,
+        temperature: float = 1.0,
     ) -> Tensor:
-        """[B, L, 3] the state at time ``s`` < ``t``, given predicted ``x0`` (s None: no noise)."""
+        """[B, L, 3] the state at time ``s`` < ``t``, given predicted ``x0`` (s None: no noise).
+
+        ``eta`` is the share of the reverse process's noise that the step adds, 0 to 1;
+        ``temperature`` scales that noise and nothing else.
+        """

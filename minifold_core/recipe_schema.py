@@ -115,9 +115,12 @@ class SamplingConfig(Section):
 
     steps: int = Field(50, ge=1)
     eta: float = Field(0.0, ge=0, le=1)
-    """0: deterministic DDIM; 1: as stochastic as DDPM."""
+    """0: deterministic DDIM; 1: as stochastic as DDPM, which it is with all steps."""
     guidance: float = Field(1.0, ge=0)
     """Classifier-free guidance weight; 1 samples from the conditional model alone."""
+    temperature: float = Field(1.0, gt=0)
+    """Factor of the noise that sampling starts from and that its steps add; at eta 0 they add
+    none."""
 
 
 class Ramp(Section):

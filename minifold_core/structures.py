@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from biotite.structure import AtomArray
+from biotite.structure import AtomArray, AtomArrayStack, stack
 from biotite.structure.io import pdb, pdbx
 from torch import Tensor
 
@@ -22,6 +24,11 @@ C_OXT = 1.25
 PDB_COORDINATES = (-999.999, 9999.999)
 PDB_B_FACTORS = (-99.99, 999.99)
 PDB_LAST_RESIDUE = 9999
+NO_CONFIDENCE = "B-factors are 0: these models give no confidence."
+PDB_REMARK = 6
+"""The first of the numbers that PDB files keep for free text."""
+PDB_TEXT = 68
+"""Characters of free text in a line of remarks."""
 
 
 def write_structure(
@@ -33,6 +40,7 @@ def write_structure(
     atoms: tuple[str, ...] = ("CA",),
     b_factors: Tensor | np.ndarray | None = None,
     name: str = "minifold",
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write one chain; the file appears complete or not at all.
 
@@ -46,8 +54,11 @@ def write_structure(
         residue_index: [L] increasing positions along the chain, from 0; numbers in the file are one
             higher. Default 0 ... L-1.
         atoms: the A atom names, in the order of ``coords``.
-        b_factors: [L] what the B-factor column is to hold, such as a confidence; default 0.
+        b_factors: [L] what the B-factor column is to hold, such as a confidence; default 0, which
+            the header explains (:data:`NO_CONFIDENCE`).
         name: identifier of the entry; signs that a file format forbids become ``_``.
+        remarks: sentences about the structure for the header: REMARK 6 of a PDB file,
+            ``_struct.pdbx_model_details`` of the others.
 
     Raises:
         RequestError: the suffix is no known format.
@@ -55,27 +66,72 @@ def write_structure(
             or the file cannot be written.
     """
     path = Path(path)
+    xyz = _numbers(coords)
+    xyz = xyz[:, None] if xyz.ndim == 2 else xyz
+    index = _positions(path, sequence, residue_index)
+    b = np.zeros(len(sequence)) if b_factors is None else _numbers(b_factors)
+    remarks = [*remarks, NO_CONFIDENCE] if b_factors is None else remarks
+    _write(path, _model(path, xyz, sequence, index, atoms, b), name, remarks)
+
+
+def write_models(
+    path: Path | str,
+    coords: Tensor | np.ndarray,
+    sequence: str,
+    residue_index: Tensor | np.ndarray | None = None,
+    *,
+    name: str = "minifold",
+    remarks: Sequence[str] = (),
+) -> None:
+    """Write several Cα traces of one chain as the models 1, 2, ... of one file.
+
+    Args:
+        path: as in :func:`write_structure`, and so are the other arguments and errors.
+        coords: [K, L, 3] in ångström.
+        sequence: L one-letter codes.
+        residue_index: [L] increasing positions along the chain, from 0.
+        name: identifier of the entry.
+        remarks: sentences for the header.
+    """
+    path = Path(path)
+    index, b = _positions(path, sequence, residue_index), np.zeros(len(sequence))
+    models = [_model(path, x[:, None], sequence, index, ("CA",), b) for x in _numbers(coords)]
+    _write(path, stack(models), name, [*remarks, NO_CONFIDENCE])
+
+
+def _positions(path: Path, sequence: str, residue_index: Tensor | np.ndarray | None) -> np.ndarray:
+    """[L] where the residues are along the chain, from 0; refuses a suffix that is no format."""
     if path.suffix not in FORMATS:
         raise RequestError(
             f"{path}: '{path.suffix}' is no structure format; {did_you_mean(path.suffix, FORMATS)}"
         )
     length = len(sequence)
-    xyz = _numbers(coords)
-    xyz = xyz[:, None] if xyz.ndim == 2 else xyz
     index = np.arange(length) if residue_index is None else _numbers(residue_index).astype(int)
-    b = np.zeros(length) if b_factors is None else _numbers(b_factors)
+    if (np.diff(index) <= 0).any():
+        raise MinifoldError(f"{path}: residue positions do not increase along the chain")
+    if path.suffix == ".pdb" and index.max(initial=0) >= PDB_LAST_RESIDUE:
+        raise MinifoldError(f"{path}: residue {index[-1] + 1} does not fit a PDB file; use .cif")
+    return index
+
+
+def _model(
+    path: Path,
+    xyz: np.ndarray,
+    sequence: str,
+    index: np.ndarray,
+    atoms: tuple[str, ...],
+    b: np.ndarray,
+) -> AtomArray:
+    """Atoms at ``xyz`` [L, A, 3], if they can be written to ``path``."""
+    length = len(sequence)
     if length == 0 or xyz.shape != (length, len(atoms), 3) or {len(index), len(b)} != {length}:
         raise MinifoldError(
             f"{path}: {length} residues of {len(atoms)} atoms do not agree with coordinates "
             f"{xyz.shape}, {len(index)} residue positions and {len(b)} B-factors"
         )
-    if (np.diff(index) <= 0).any():
-        raise MinifoldError(f"{path}: residue positions do not increase along the chain")
     _check_numbers(path, "coordinate", xyz.reshape(length, -1), PDB_COORDINATES)
     _check_numbers(path, "B-factor", b[:, None], PDB_B_FACTORS)
-    if path.suffix == ".pdb" and index[-1] >= PDB_LAST_RESIDUE:
-        raise MinifoldError(f"{path}: residue {index[-1] + 1} does not fit a PDB file; use .cif")
-    _write(path, _atom_array(xyz, sequence, index + 1, atoms, b), name)
+    return _atom_array(xyz, sequence, index + 1, atoms, b)
 
 
 def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
@@ -128,21 +184,50 @@ def _terminal_oxygen(ca: np.ndarray, c: np.ndarray, o: np.ndarray) -> np.ndarray
     return (c + C_OXT * away / max(float(np.linalg.norm(away)), 1e-6))[None]
 
 
-def _write(path: Path, array: AtomArray, name: str) -> None:
+def _write(
+    path: Path, atoms: AtomArray | AtomArrayStack, name: str, remarks: Sequence[str]
+) -> None:
     name = re.sub(r"[^A-Za-z0-9.+-]", "_", name) or "_"
     file: Any
     if path.suffix == ".pdb":
         file = pdb.PDBFile()
-        file.set_structure(array)
-        last = f"{array.res_name[-1]:>3} {CHAIN_ID}{array.res_id[-1]:4}"
-        end = f"TER   {len(array) + 1:5}      {last}"
-        file.lines = [f"TITLE     {name}"[:80], *file.lines, end, "END"]
-    elif path.suffix == ".cif":
-        file = pdbx.CIFFile({name: pdbx.CIFBlock({"entry": pdbx.CIFCategory({"id": name})})})
-        pdbx.set_structure(file, array)
+        file.set_structure(atoms)
+        file.lines = [*_pdb_header(name, remarks), *_terminated(file.lines, atoms), "END"]
     else:
-        entry = pdbx.BinaryCIFCategory({"id": name})
-        file = pdbx.BinaryCIFFile({name: pdbx.BinaryCIFBlock({"entry": entry})})
-        pdbx.set_structure(file, array)
+        details = " ".join(remarks) or "."
+        about = {
+            "entry": {"id": name},
+            "struct": {"entry_id": name, "title": name, "pdbx_model_details": details},
+            "exptl": {"entry_id": name, "method": "THEORETICAL MODEL"},
+            "entity": {"id": 1, "type": "polymer"},
+            "entity_poly": {"entity_id": 1, "type": "polypeptide(L)"},
+            "struct_asym": {"id": CHAIN_ID, "entity_id": 1},
+        }
+        binary = path.suffix == ".bcif"
+        category = pdbx.BinaryCIFCategory if binary else pdbx.CIFCategory
+        block = pdbx.BinaryCIFBlock if binary else pdbx.CIFBlock
+        kind = pdbx.BinaryCIFFile if binary else pdbx.CIFFile
+        file = kind({name: block({key: category(table) for key, table in about.items()})})
+        pdbx.set_structure(file, atoms)
     with atomic(path) as unfinished:
         file.write(str(unfinished))
+
+
+def _pdb_header(name: str, remarks: Sequence[str]) -> list[str]:
+    text = [line for remark in remarks for line in textwrap.wrap(remark.upper(), PDB_TEXT)]
+    head = f"REMARK {PDB_REMARK:3}"
+    return [
+        f"TITLE     {name}"[:80],
+        "EXPDTA    THEORETICAL MODEL",
+        *([head] if text else []),
+        *(f"{head} {line}" for line in text),
+    ]
+
+
+def _terminated(lines: list[str], atoms: AtomArray | AtomArrayStack) -> list[str]:
+    """The atoms' lines, with TER behind the chain of every model."""
+    last = f"{atoms.res_name[-1]:>3} {CHAIN_ID}{atoms.res_id[-1]:4}"
+    end = f"TER   {atoms.array_length() + 1:5}      {last}"
+    if isinstance(atoms, AtomArray):
+        return [*lines, end]
+    return [new for line in lines for new in ([end, line] if line == "ENDMDL" else [line])]

@@ -242,5 +242,10 @@ class SharingProcess(DDPM):
 
 
 class HastyProcess(DDPM):
-    def step(self, x_t, x0, t, s, mask, eta, generators):  # type: ignore[no-untyped-def]
-        return super().step(x_t, 0.9 * x0 if s is None else x0, t, s, mask, eta, generators)
+    def step(self, x_t, x0, t, s, *rest):  # type: ignore[no-untyped-def]
+        return super().step(x_t, 0.9 * x0 if s is None else x0, t, s, *rest)
+
+
+class DeafProcess(DDPM):
+    def step(self, x_t, x0, t, s, mask, eta, generators, temperature=1.0):  # type: ignore[no-untyped-def]
+        return super().step(x_t, x0, t, s, mask, eta, generators)

@@ -107,6 +107,19 @@ def test_eta_1_is_the_posterior(t):
     torch.testing.assert_close(stepped, mean + deviation * z, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_a_temperature_scales_what_a_step_adds(eta):
+    mask = torch.ones(1, 30, dtype=torch.bool)
+    x0, x_t = (centred(torch.randn(1, 30, 3, generator=generator(k)), mask) for k in (1, 2))
+
+    def step(temperature):
+        return PROCESS.step(x_t, x0, 700, 300, mask, eta, [generator()], temperature)
+
+    added = step(1.0) - step(0.0)
+    torch.testing.assert_close(step(0.25) - step(0.0), 0.25 * added, rtol=1e-4, atol=1e-6)
+    assert bool(added.any()) == (eta > 0)
+
+
 def test_eta_0_keeps_the_noise_and_draws_none():
     mask = torch.ones(1, 30, dtype=torch.bool)
     x0 = centred(torch.randn(1, 30, 3, generator=generator(1)), mask)

@@ -8,7 +8,7 @@ from biotite.structure.io import pdb, pdbx
 
 from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
-from minifold_core.structures import write_structure
+from minifold_core.structures import write_models, write_structure
 
 SEQUENCE = "ACDEFGHIKLMNPQRSTVWYX"
 INDEX = torch.tensor([*range(10), *range(14, 25)])
@@ -68,6 +68,55 @@ def test_the_terminal_oxygen_completes_a_carboxylate(tmp_path: Path) -> None:
     assert oxt[1] == pytest.approx(-o[1], abs=0.05)
     assert np.linalg.norm(oxt - ca) > 2.3
     assert np.linalg.norm(oxt - n) > 2.3
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_models_of_one_file_are_read_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    models = torch.stack([COORDS[:, 1], -COORDS[:, 1], 2 * COORDS[:, 1]])
+    write_models(path, models, SEQUENCE, INDEX, name="a b", remarks=["Three of them."])
+    if suffix == ".pdb":
+        stack = pdb.PDBFile.read(path).get_structure()
+    else:
+        file = (pdbx.CIFFile if suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
+        stack = pdbx.get_structure(file)
+    np.testing.assert_allclose(stack.coord, models, atol=6e-4)
+    if suffix == ".bcif":
+        return  # gemmi does not read it
+    read_back = gemmi.read_structure(str(path))
+    assert [model.num for model in read_back] == [1, 2, 3]
+    assert {len(chain) for model in read_back for chain in model} == {len(SEQUENCE)}
+    assert path.read_text().upper().count("THREE OF THEM.") == 1
+    models[1, 1] = float("nan")
+    with pytest.raises(MinifoldError, match="coordinate nan of residue 2"):
+        write_models(path, models, SEQUENCE, INDEX)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_header_says_that_it_is_a_model_without_confidence(tmp_path: Path, suffix: str) -> None:
+    plain, judged = tmp_path / f"plain{suffix}", tmp_path / f"judged{suffix}"
+    ca, scores = COORDS[:, 1], torch.full((len(SEQUENCE),), 70.0)
+    write_structure(plain, ca, SEQUENCE, remarks=["x" * 10 + " word" * 20])
+    write_structure(judged, ca, SEQUENCE, b_factors=scores)
+    for path, said in ((plain, True), (judged, False)):
+        if suffix == ".pdb":
+            lines = path.read_text().splitlines()
+            assert max(map(len, lines)) <= 80
+            assert "EXPDTA    THEORETICAL MODEL" in lines
+            text = " ".join(line[11:] for line in lines if line.startswith("REMARK   6"))
+            assert ("B-FACTORS ARE 0" in text, "WORD " * 19 in text) == (said, said)
+            continue
+        file = (pdbx.CIFFile if suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
+        assert file.block["exptl"]["method"].as_item() == "THEORETICAL MODEL"
+        details = file.block["struct"]["pdbx_model_details"].as_item()
+        assert ("B-factors are 0" in details, " word" * 20 in details) == (said, said)
+
+
+def test_mmcif_names_the_chain_as_a_protein(tmp_path: Path) -> None:
+    write_structure(tmp_path / "a.cif", COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS)
+    (entity,) = gemmi.read_structure(str(tmp_path / "a.cif")).entities
+    assert entity.polymer_type == gemmi.PolymerType.PeptideL
+    assert entity.subchains == ["A"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

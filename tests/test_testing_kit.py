@@ -81,6 +81,7 @@ def test_a_sound_component_passes(name: str) -> None:
         ("ShortProcess", "levels", "1 steps asked for, trajectory has 0"),
         ("DriftingProcess", "noise", "prior is not centred"),
         ("SharingProcess", "independence", "prior of protein 2 depends on batch mates"),
+        ("DeafProcess", "temperature", "the same noise at temperature 1 as at 0"),
         ("HastyProcess", "steps", "the step to no noise does not return the prediction"),
     ],
 )

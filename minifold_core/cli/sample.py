@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
+from minifold_core.cli.sequences import read_targets, tell_of_unusual
 from minifold_core.console import note, progress
-from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
+from minifold_core.errors import RequestError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from minifold_core.folding import Fold, Target
+    from minifold_core.folding import Fold
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
     from minifold_core.weights.header import Header
 
 FORMATS = ("pdb", "cif", "bcif")
+REBUILT = "N, C and O are rebuilt from the CA trace, which is all that the model predicts."
+STATES = "Models are the noised states that the steps of sampling began from."
+PREDICTIONS = "Models are what the steps of sampling took their noised states for."
 
 WeightsArgument = Annotated[
     Path, typer.Argument(metavar="RUN|FILE|ID:TAG", help="A run or a weights file.")
@@ -32,16 +38,27 @@ SplitOption = Annotated[
 StepsOption = Annotated[
     int | None, typer.Option(min=1, help="Denoising steps; default the recipe's.")
 ]
-EtaOption = Annotated[float | None, typer.Option(help="0 deterministic ... 1 fully stochastic.")]
+EtaOption = Annotated[
+    float | None,
+    typer.Option(help="Noise that steps add: 0 none (DDIM), 1 all; 1 with all steps is DDPM."),
+]
 GuidanceOption = Annotated[
     float | None, typer.Option(help="Guidance weight; 0 ignores the sequence.")
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(help="Factor of all noise; at eta 0, of the start alone. 1: as trained."),
+]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Structures computed together at most; fewer take less memory."),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the noise.")]
 
 
 def sample(
     weights: WeightsArgument,
-    out: Annotated[Path, typer.Option(help="Directory for the structures.")],
+    out: Annotated[Path, typer.Option(help="Directory for the structures and samples.csv.")],
     sequence: Annotated[str | None, typer.Option(help="A one-letter sequence.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="A FASTA file.")] = None,
     data: Annotated[str | None, typer.Option(help="A packed dataset, or 'demo'.")] = None,
@@ -53,47 +70,56 @@ def sample(
     steps: StepsOption = None,
     eta: EtaOption = None,
     guidance: GuidanceOption = None,
+    temperature: TemperatureOption = None,
     file_format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "pdb",
+    trajectory: Annotated[
+        bool,
+        typer.Option("--trajectory", help="Also write every step: NAME.xt.* and NAME.x0.*."),
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build N, C and O onto the Cα trace of the model.")
+    ] = False,
+    at_once: AtOnceOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Sample structures from trained weights: Cα traces, or backbones from v14 on."""
+    """Sample structures from trained weights: Cα traces, or backbones from v14 on.
+
+    samples.csv in --out gets a row for every structure as soon as it is written: its settings, the
+    SHA-256 of the weights, its radius of gyration in Å and the seconds it took. The B-factor column
+    of the structures is 0: these models give no confidence. --trajectory adds two files per
+    structure, with a model for each step: the noised Cα trace that the step began from (xt) and
+    what the model took it for (x0).
+    """
     if file_format not in FORMATS:
         raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
-    sources: dict[str, object] = {
-        "--sequence": sequence,
-        "--fasta": fasta,
-        "--data": data,
-        "--length": length,
-    }
-    given: list[str] = [flag for flag, value in sources.items() if value is not None]
-    if len(given) != 1:
-        what = f"{' and '.join(given)} are both given" if given else "nothing to sample"
-        raise RequestError(f"{what}; give one of {', '.join(sources)}")
     if length is not None and guidance not in (None, 0):
         raise RequestError("--length has no sequence to guide with; leave --guidance out")
-
-    from minifold_core.training.objective import build_process
-    from minifold_core.weights.io import load_model
-
-    model, header = load_model(weights)
-    build_process(model.recipe)  # a model that denoises nothing is refused before anything else
-    targets = _targets(sequence, fasta, data, split, length)
-    settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance)
-    warn_of_random_encoder(header)
+    targets = read_targets(sequence, fasta, data, split, length)
+    chosen = choose_device(device)
 
     from minifold_core.folding import fold, steps_of
+    from minifold_core.sample_files import SampleTable, structure_paths
+    from minifold_core.training.objective import build_process
+    from minifold_core.weights.digest import file_sha256
+    from minifold_core.weights.find import find_weights
+    from minifold_core.weights.io import load_model
 
-    paths = {
-        (target.name, copy): out / f"{target.stem}{f'-{copy}' if count > 1 else ''}.{file_format}"
-        for target in targets
-        for copy in range(1, count + 1)
-    }
-    _refuse_overwriting(paths)
-    results: list[dict[str, str | int]] = []
-    with progress("sampling", steps_of(targets, settings, count)) as advance:
-        chosen = choose_device(device)
+    file = find_weights(weights)
+    model, header = load_model(file)
+    process = build_process(model.recipe)  # refuses a model that denoises nothing
+    if rebuild and any("backbone" in step.gives.values() for step in model.wiring.steps):
+        raise RequestError(f"--rebuild: {model.recipe.id} places N, C and O itself; leave it out")
+    settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance, temperature)
+    process.trajectory(settings.steps)  # refuses more steps than there are noise levels
+    warn_of_random_encoder(header)
+    tell_of_unusual(targets)
+    paths = structure_paths(out, targets, count, file_format, trajectory)
+    table = SampleTable(out, seed, settings, file_sha256(file))
+    table.start()
+    results: list[dict[str, Any]] = []
+    with progress("sampling", steps_of(targets, settings, count, at_once)) as advance:
         for done in fold(
             model,
             targets,
@@ -101,11 +127,16 @@ def sample(
             count=count,
             seed=seed,
             device=chosen,
+            at_once=at_once,
+            record=trajectory,
             on_step=trimming(advance),
         ):
             path = paths[done.target.name, done.copy]
-            save_fold(done, path)
-            results.append({"name": done.target.name, "copy": done.copy, "file": str(path)})
+            if rebuild:
+                save_fold(with_backbone(done), path, REBUILT)
+            else:
+                save_fold(done, path)
+            results.append(table.add(done, path) | {"file": str(path)})
     if as_json:
         emit_json(results)
     else:
@@ -118,27 +149,38 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def save_fold(done: Fold, path: Path) -> None:
-    """Write a sample; its directory is made.
+def save_fold(done: Fold, path: Path, *remarks: str) -> None:
+    """Write a sample, and its trajectory beside it if that was kept; their directory is made.
 
     Raises:
         MinifoldError: it cannot be written, or the model gave something that is no structure.
     """
     from minifold_core.residues import BACKBONE_ATOMS
-    from minifold_core.structures import write_structure
+    from minifold_core.sample_files import trajectory_paths
+    from minifold_core.structures import write_models, write_structure
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MinifoldError(f"{path.parent} cannot be made: {error.strerror}") from None
-    target = done.target
+    target, steps = done.target, done.trajectory
     coords: Tensor = done.coords
     atoms: tuple[str, ...] = ("CA",)
     if done.backbone is not None:
         coords, atoms = done.backbone, BACKBONE_ATOMS
-    write_structure(
-        path, coords, target.sequence, target.residue_index, atoms=atoms, name=path.stem
-    )
+    chain = target.sequence, target.residue_index
+    write_structure(path, coords, *chain, atoms=atoms, name=path.stem, remarks=remarks)
+    if steps is not None:
+        kinds = (STATES, steps.states), (PREDICTIONS, steps.predictions)
+        for file, (remark, models) in zip(trajectory_paths(path), kinds, strict=True):
+            write_models(file, models, *chain, name=file.stem, remarks=[remark])
+
+
+def with_backbone(done: Fold) -> Fold:
+    """A sample with a backbone built onto its Cα trace."""
+    import torch
+
+    from minifold_core.geometry.rebuild import rebuild_backbone
+
+    index = done.target.residue_index
+    index = torch.arange(len(done.coords)) if index is None else index
+    return replace(done, backbone=rebuild_backbone(done.coords, done.target.sequence, index))
 
 
 def warn_of_random_encoder(header: Header) -> None:
@@ -152,7 +194,11 @@ def warn_of_random_encoder(header: Header) -> None:
 
 
 def sampling_settings(
-    recipe: Recipe, steps: int | None, eta: float | None, guidance: float | None
+    recipe: Recipe,
+    steps: int | None,
+    eta: float | None,
+    guidance: float | None,
+    temperature: float | None = None,
 ) -> SamplingConfig:
     """The recipe's sampling defaults with the user's choices over them.
 
@@ -162,76 +208,17 @@ def sampling_settings(
     from minifold_core.recipe import validate_section
     from minifold_core.recipe_schema import SamplingConfig
 
-    chosen = {"steps": steps, "eta": eta, "guidance": guidance}
+    chosen = {"steps": steps, "eta": eta, "guidance": guidance, "temperature": temperature}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     settings = validate_section("sampling", SamplingConfig, recipe.sampling.model_dump() | chosen)
-    if settings.guidance != 1 and recipe.training.unconditional == 0:
+    warn_of_guidance(recipe, [settings])
+    return settings
+
+
+def warn_of_guidance(recipe: Recipe, settings: Iterable[SamplingConfig]) -> None:
+    """Tell the user when a setting asks the model for what it never learned."""
+    if recipe.training.unconditional == 0 and any(each.guidance != 1 for each in settings):
         note(
             f"warning: {recipe.id} never trained without a sequence (training.unconditional = 0): "
             "what it predicts without one means nothing"
         )
-    return settings
-
-
-def _targets(
-    sequence: str | None, fasta: Path | None, data: str | None, split: str, length: int | None
-) -> list[Target]:
-    from minifold_core.folding import Target
-
-    if sequence is not None:
-        return [Target("sequence", _checked(sequence, "--sequence"))]
-    if length is not None:
-        return [Target(f"length{length}", "X" * length)]
-    if fasta is not None:
-        return [
-            Target(name, _checked(text, f"{fasta}, {name}")) for name, text in _read_fasta(fasta)
-        ]
-    from minifold_core.data.dataset import open_dataset
-
-    return [Target.of(chain) for chain in open_dataset(str(data)).subset(split)]
-
-
-def _read_fasta(path: Path) -> list[tuple[str, str]]:
-    """Names (first words of the headers) and sequences."""
-    from biotite.file import InvalidFileError
-    from biotite.sequence.io.fasta import FastaFile
-
-    try:
-        records = list(FastaFile.read_iter(str(path)))
-    except (OSError, InvalidFileError, UnicodeDecodeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise RequestError(f"FASTA {path} cannot be read: {why}") from None
-    if not records:
-        raise RequestError(f"FASTA {path} holds no sequence")
-    named = [
-        (header.split()[0] if header.split() else "sequence", text) for header, text in records
-    ]
-    names = [name for name, _ in named]
-    for name in names:
-        if names.count(name) > 1:
-            raise RequestError(f"FASTA {path}: {names.count(name)} sequences are called '{name}'")
-    return named
-
-
-def _checked(sequence: str, where: str) -> str:
-    from minifold_core.residues import encode
-
-    sequence = "".join(sequence.split()).upper()
-    if not sequence:
-        raise RequestError(f"{where}: the sequence is empty")
-    try:
-        encode(sequence)
-    except RequestError as error:
-        raise RequestError(f"{where}: {error}") from None
-    return sequence
-
-
-def _refuse_overwriting(paths: dict[tuple[str, int], Path]) -> None:
-    doubled = len(paths) - len(set(paths.values()))
-    if doubled:
-        raise RequestError(
-            f"{doubled} sequences would share a file name; give each a name of its own"
-        )
-    there = [path for path in paths.values() if path.exists()]
-    if there:
-        raise ProtectedError(f"{there[0]} exists ({len(there)} such files); choose another --out")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch
+from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Process
 
@@ -49,6 +50,24 @@ class FoldingModel(Protocol):
 
 
 @dataclass(frozen=True)
+class Trajectory:
+    """Every step of K, from the noisiest: Cα in ångström, centred.
+
+    Attributes:
+        states: [K, B, L, 3] the noised state that the step began from.
+        predictions: [K, B, L, 3] what the model (guided) took that state for.
+    """
+
+    states: Tensor
+    predictions: Tensor
+
+    def of(self, row: int, length: int) -> Trajectory:
+        """The [K, L, 3] trajectory of one sample of ``length`` residues, on the CPU."""
+        kept = slice(None), row, slice(length)
+        return Trajectory(self.states[kept].clone().cpu(), self.predictions[kept].clone().cpu())
+
+
+@dataclass(frozen=True)
 class Samples:
     """Sampled structures; with several copies, those of one protein are neighbours.
 
@@ -57,12 +76,26 @@ class Samples:
         mask: [B * copies, L] True where there is a residue.
         rotations: [B * copies, L, 3, 3] frames of the last step, if the model predicts any.
         backbone: [B * copies, L, 4, 3] N, Cα, C, O in ångström, if the model has a head for them.
+        trajectory: the steps that led to ``coords``, if they were recorded.
     """
 
     coords: Tensor
     mask: Tensor
     rotations: Tensor | None
     backbone: Tensor | None = None
+    trajectory: Trajectory | None = None
+
+
+@torch.inference_mode()
+def run_trunk(model: FoldingModel, batch: ProteinBatch, guidance: float) -> list[Features]:
+    """What all steps share: one pass for each condition that ``guidance`` calls for.
+
+    The conditions are the batch with its sequences (guidance 1), without them (0), or both.
+    """
+    conditions = [] if guidance == 0 else [batch]
+    if guidance != 1:
+        conditions.append(batch.without_condition())
+    return [model.trunk(condition) for condition in conditions]
 
 
 @torch.inference_mode()
@@ -75,8 +108,11 @@ def sample(
     steps: int = 50,
     eta: float = 0.0,
     guidance: float = 1.0,
+    temperature: float = 1.0,
     self_condition: bool = True,
     copies: int = 1,
+    trunks: Sequence[Features] | None = None,
+    record: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Samples:
     """Draw structures for the sequences of ``batch``.
@@ -92,26 +128,36 @@ def sample(
         generators: B * copies sources of randomness, in the order of the samples; CPU ones give
             the same draws on every device.
         steps: denoiser calls per sample.
-        eta: share of the DDPM posterior's noise that every step adds, 0 to 1.
+        eta: share of the DDPM posterior's noise that every step adds, 0 to 1; 1 with as many
+            steps as the process has noise levels is DDPM itself.
         guidance: w; 0 ignores the sequence, 1 is the plain conditional model.
+        temperature: factor of the noise: of the start, and of what every step adds. At eta 0 no
+            step adds any, so it narrows or widens the start alone; either way a temperature
+            other than 1 shows the network states that it was not trained on.
         self_condition: hand each step the (guided) prediction of the one before.
         copies: samples per protein.
+        trunks: what :func:`run_trunk` returned for this model, batch and guidance, if it ran.
+        record: keep the trajectory.
         on_step: called with the number of steps done and to do.
 
     Raises:
-        RequestError: ``eta``, ``copies`` or ``steps`` out of range.
+        RequestError: ``eta``, ``temperature``, ``copies`` or ``steps`` out of range.
     """
     if not 0 <= eta <= 1:
         raise RequestError(f"eta is {eta}; choose 0 (deterministic) to 1 (all the noise)")
+    if not temperature > 0:
+        raise RequestError(f"temperature is {temperature}; choose a positive number, 1 as trained")
     if copies < 1:
         raise RequestError(f"{copies} samples per protein asked for; choose 1 or more")
     times: list[int] = process.trajectory(steps)
-    conditions = _conditions(batch, guidance)
-    branches = len(conditions)
-    trunk = _stack([model.trunk(condition) for condition in conditions], copies)
+    trunks = trunks or run_trunk(model, batch, guidance)
+    branches = len(trunks)
+    trunk = _stack(trunks, copies)
     mask = batch.mask.repeat_interleave(copies, 0)
 
-    x_t = process.prior(mask, generators)
+    x_t = temperature * process.prior(mask, generators)
+    states: list[Tensor] = []
+    predictions: list[Tensor] = []
     previous: Tensor | None = None
     rotations: Tensor | None = None
     for done, (t, s) in enumerate(zip(times, [*times[1:], None], strict=True), start=1):
@@ -125,7 +171,10 @@ def sample(
             None if previous is None else previous.repeat(branches, 1, 1),
         )
         x0 = _guide(prediction["coords"].to(x_t.dtype).chunk(branches), guidance)
-        x_t = process.step(x_t, x0, t, s, mask, eta, generators)
+        if record:
+            states.append(x_t)
+            predictions.append(centred(x0, mask))
+        x_t = process.step(x_t, x0, t, s, mask, eta, generators, temperature)
         if "rotations" in prediction:
             rotations = prediction["rotations"][: len(mask)]
         if self_condition:
@@ -139,16 +188,11 @@ def sample(
     backbone = model.read_out(first, finished, mask, scale).get("backbone")
     if backbone is not None:
         backbone = backbone * scale[:, None, None, None]
-    return Samples(x_t * scale[:, None, None], mask, rotations, backbone)
-
-
-def _conditions(batch: ProteinBatch, guidance: float) -> list[ProteinBatch]:
-    """The batch with its sequences, without them, or both, as ``guidance`` calls for."""
-    if guidance == 1:
-        return [batch]
-    if guidance == 0:
-        return [batch.without_condition()]
-    return [batch, batch.without_condition()]
+    size = scale[:, None, None]
+    trajectory = (
+        Trajectory(torch.stack(states) * size, torch.stack(predictions) * size) if record else None
+    )
+    return Samples(x_t * size, mask, rotations, backbone, trajectory)
 
 
 def _stack(trunks: Sequence[Features], copies: int) -> Features:

@@ -89,6 +89,21 @@ def steps(subject: Subject) -> None:
         )
 
 
+def temperature(subject: Subject) -> None:
+    """The noise that a step adds is scaled by the temperature, and nothing else is."""
+    process, (x0, mask) = build(subject), _structures()
+    last = process.timesteps - 1
+    x_t = process.prior(mask, generators(SEEDS)).to(x0)
+
+    def step(temperature: float) -> Tensor:
+        return process.step(x_t, x0, last, last // 2, mask, 1.0, generators(SEEDS), temperature)
+
+    added = step(1.0) - step(0.0)
+    expect(bool(added.any()), "a step adds the same noise at temperature 1 as at 0")
+    off = difference(step(0.25) - step(0.0), 0.25 * added)
+    expect(off < CLOSE, f"a temperature of 0.25 does not add a quarter of the noise ({off:.2g})")
+
+
 def independence(subject: Subject) -> None:
     """Each protein draws from its own generator alone, whatever is beside it."""
     process, (x0, mask) = build(subject), _structures()

@@ -63,6 +63,7 @@ _PROCESS = (
     Check("levels", "noise grows with time, trajectories descend", process.levels),
     Check("noise", "states are centred and masked", process.noise),
     Check("steps", "lead to the prediction", process.steps),
+    Check("temperature", "it scales the noise that steps add", process.temperature),
     Check("independence", "each protein has its own noise", process.independence),
     Check("placement", "follows the device of its inputs", process.placement),
 )

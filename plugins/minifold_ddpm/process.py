@@ -64,10 +64,13 @@ class DDPM(Process):
         mask: Tensor,
         eta: float,
         generators: Generators,
+        temperature: float = 1.0,
     ) -> Tensor:
-        """One DDIM step (Song et al. 2021, Eq. 12 and 16); eta = 1 is the DDPM posterior.
+        """One DDIM step (Song et al. 2021, Eq. 12 and 16).
 
-        ``x0`` is centred first, so that a prediction that drifts does not move the state.
+        With eta = 1 and s = t - 1 it draws from the posterior q(x_s | x_t, x_0) of Ho et al. 2020,
+        Eq. 6-7: T such steps are DDPM sampling with the smaller of its two variances. ``x0`` is
+        centred first, so that a prediction that drifts does not move the state.
         """
         x0 = centred(x0, mask)
         if s is None:
@@ -78,7 +81,8 @@ class DDPM(Process):
         mean = math.sqrt(signal_s) * x0 + math.sqrt(1 - signal_s - variance) * epsilon
         if eta == 0:
             return mean
-        return mean + math.sqrt(variance) * centred_noise(mask, generators).to(mean.dtype)
+        deviation = temperature * math.sqrt(variance)
+        return mean + deviation * centred_noise(mask, generators).to(mean.dtype)
 
 
 def _look_up(table: Tensor, t: Tensor, dtype: torch.dtype) -> Tensor:
