@@ -34,7 +34,7 @@ def test_the_surface_is_what_the_documents_name(minifold: Minifold) -> None:
     text = minifold("--help").stdout
     commands = ("list-models", "show", "train", "sample", "evaluate", "data", "doctor")
     commands += ("migrate", "inspect", "plugins", "plot", "weights", "diagnose")
-    commands += ("runs", "slurm")
+    commands += ("runs", "slurm", "gates", "judge", "resume")
     assert all(f"  {command} " in text for command in commands)
     assert minifold().returncode == 0
     assert minifold("--version").stdout.startswith("minifold ")
@@ -187,7 +187,11 @@ def test_sampling_by_length_and_from_fasta(minifold: Minifold, run: Path, tmp_pa
     options = ["--fasta", fasta, "--steps", 2, "--eta", 0.5, "--guidance", 2]
     done = minifold("sample", run, *options, "--out", tmp_path / "b")
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in (tmp_path / "b").iterdir()} == {"first.pdb", "second_1.pdb"}
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {
+        "first.pdb",
+        "second_1.pdb",
+        "samples.csv",
+    }
 
 
 def test_a_sample_does_not_depend_on_what_is_sampled_beside_it(
@@ -219,21 +223,6 @@ def test_a_random_encoder_stays_random_when_it_is_handed_on(
     done = minifold("train", "v12", *thawed, *size, tmp_path / "third")
     assert "RANDOM" not in done.stderr
     assert read_header(tmp_path / "third" / "last.safetensors").encoder == "trained"
-
-
-def test_evaluation_stands_beside_the_floors(minifold: Minifold, run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "evaluation"
-    done = minifold("evaluate", run, "--steps", 3, "--out", out, "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    names = [row["name"] for row in result["rows"]]
-    assert names[0] == "model"
-    assert len(names) == 4
-    assert {row["n"] for row in result["rows"]} == {5}
-    assert all({"tm", "rmsd", "gdt_ts", "lddt"} <= set(row) for row in result["rows"])
-    assert json.loads((out / "evaluation.json").read_text()) == result
-    assert len(list(out.glob("*.pdb"))) == 5
-    assert "floor: one point" in minifold("evaluate", run, "--steps", 2).stdout
 
 
 def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:

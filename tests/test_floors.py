@@ -1,25 +1,35 @@
 import gzip
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from minifold_core.data.batching import collate
+from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
+from minifold_core.evaluation.distance_map import distance_map
 from minifold_core.evaluation.floors import (
     COIL,
+    DISTANCE_MAP,
+    MIRROR,
     ONE_POINT,
     OTHER_CHAIN,
     coil,
     floor_predictions,
+    mirror_image,
     one_point,
     other_chain,
     radius_of_gyration,
 )
-from minifold_core.evaluation.metrics import METRICS, compare_structures
-from minifold_core.evaluation.report import make_report, paired_interval
+from minifold_core.evaluation.judge import SCORED, Bench
+from minifold_core.evaluation.metrics import compare_structures
+from minifold_core.evaluation.paired import Difference, paired_interval
+from minifold_core.evaluation.report import Report, make_report
+from minifold_core.evaluation.shuffled import SHUFFLED, shuffled
 
 CHAIN_SET = Path(__file__).parents[2] / "shared" / "data"
 
@@ -97,80 +107,179 @@ def test_without_another_entry_it_is_said(mask) -> None:
         other_chain(mask[:1], ["2bbb.A"], LIBRARY[2:], seeded())
 
 
-def test_floors_repeat_with_the_seed_alone(target, mask) -> None:
-    names = ["a", "b", "c"]
-    first, second, third = (
-        floor_predictions(target, mask, names, LIBRARY, seeded(seed)) for seed in (1, 1, 2)
-    )
-    assert list(first) == [ONE_POINT, COIL, OTHER_CHAIN]
+def helix(name: str, length: int, hand: int = 1) -> Chain:
+    """An ideal α-helix, 100° and 1.5 Å per residue, that lacks the residue in its middle."""
+    place = np.delete(np.arange(length + 1), length // 2)
+    angle = hand * np.radians(100) * place
+    return chain_of(name, np.stack([2.3 * np.cos(angle), 2.3 * np.sin(angle), 1.5 * place], 1))
+
+
+def mapped(target: Chain, library: list[Chain]) -> torch.Tensor:
+    batch = collate([target])
+    return distance_map(batch.residue_index, batch.ca_mask, batch.names, library)
+
+
+@pytest.mark.parametrize("hand", [1, -1])
+def test_a_distance_map_of_helices_is_a_right_handed_helix(hand: int) -> None:
+    target = helix("1aaa.A", 30)
+    truth, known = collate([target]).ca, collate([target]).ca_mask
+    fold = mapped(target, [helix("2bbb.A", 30, hand), helix("1aaa.B", 30, -hand)])
+    scores = compare_structures(fold, truth, known)
+    assert scores["rmsd"].item() == pytest.approx(0, abs=1e-3)
+    left = compare_structures(fold, mirror_image(truth), known)
+    assert left["rmsd"].item() > 2
+
+
+def test_a_distance_map_leaves_the_own_entry_out_and_reaches_as_far_as_it_can() -> None:
+    target = straight("1aaa.A", 30, 0)
+    with pytest.raises(RequestError, match=r"1aaa\.A: no chain of another entry"):
+        mapped(target, [straight("1aaa.B", 30, 0)])
+    short = mapped(target, [straight("2bbb.A", 10, 0), straight("1aaa.B", 30, 0)])
+    assert short.isfinite().all()
+    near, far = (short[0, 5] - short[0, 4]).norm(), (short[0, 30] - short[0, 0]).norm()
+    assert near < far < 60  # the longest distance that is known is 40 Å, the target's 120 Å
+
+
+def test_floors_repeat_with_the_seed_alone() -> None:
+    batch = collate(list(open_dataset())[:3])
+    library = list(open_dataset())[3:]
+    first, second, third = (floor_predictions(batch, library, seeded(seed)) for seed in (1, 1, 2))
+    assert list(first) == [ONE_POINT, COIL, OTHER_CHAIN, DISTANCE_MAP]
     for name, prediction in first.items():
         assert torch.equal(prediction, second[name])
-        assert name == ONE_POINT or not torch.equal(prediction, third[name])
+        drawn = name in (COIL, OTHER_CHAIN)
+        assert torch.equal(prediction, third[name]) != drawn
+
+
+def means(bench: Bench) -> dict[str, dict[str, float]]:
+    predictors = bench.floors | {MIRROR: bench.mirror}
+    return {
+        name: {metric: float(values.nanmean()) for metric, values in scores.items()}
+        for name, scores in predictors.items()
+    }
+
+
+def test_the_floors_of_the_demo_chains_come_in_their_order() -> None:
+    demo = open_dataset()
+    told: list[int] = []
+    bench = Bench.of(list(demo.subset("validation")), demo.subset("train"), on_scored=told.append)
+    measured = means(bench)
+    assert sum(told) == SCORED == len(measured)
+    tm = {name: scores["tm"] for name, scores in measured.items()}
+    assert tm[ONE_POINT] < tm[COIL] < tm[DISTANCE_MAP] < tm[MIRROR]
+    assert tm[COIL] < tm[OTHER_CHAIN] < tm[MIRROR]
+    assert tm == {
+        ONE_POINT: pytest.approx(0.09, abs=0.03),
+        COIL: pytest.approx(0.15, abs=0.04),
+        OTHER_CHAIN: pytest.approx(0.20, abs=0.04),
+        DISTANCE_MAP: pytest.approx(0.19, abs=0.04),
+        MIRROR: pytest.approx(0.37, abs=0.05),
+    }
+    assert measured[MIRROR]["lddt"] == pytest.approx(1)
+    assert measured[DISTANCE_MAP]["rmsd"] < measured[COIL]["rmsd"]
+    for name, scores in measured.items():
+        assert (scores["precision_L_24"] < 0.1) == (name != MIRROR)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CHAIN_SET.is_dir(), reason="../shared/data is not here")
 def test_the_floors_of_real_chains_are_where_they_were_measured() -> None:
-    wanted = set(json.loads((CHAIN_SET / "chain_set_splits.json").read_text())["validation"])
+    """Validation and training chains are unlike in sequence: the library holds no near relative."""
+    splits = json.loads((CHAIN_SET / "chain_set_splits.json").read_text())
+    wanted = {*splits["validation"][::2], *splits["train"][::5]}
     with gzip.open(CHAIN_SET / "chain_set.jsonl.gz", "rt") as lines:
         chains = {
-            chain["name"]: torch.tensor(chain["coords"]["CA"])
+            chain["name"]: chain_of(chain["name"], np.array(chain["coords"]["CA"]))
             for chain in map(json.loads, lines)
             if chain["name"] in wanted
         }
-    names = list(chains)[::2]
-    lengths = torch.tensor([len(chains[name]) for name in names])
-    truth = torch.nn.utils.rnn.pad_sequence([chains[name] for name in names], batch_first=True)
-    known = torch.arange(truth.shape[1]) < lengths[:, None]
-    library = [chain_of(name, trace.numpy()) for name, trace in chains.items()]
-    floors = floor_predictions(truth, known, names, library, seeded())
-    means = {
-        name: {metric: values.mean().item() for metric, values in scores.items()}
-        for name, scores in (
-            (name, compare_structures(pred, truth, known)) for name, pred in floors.items()
-        )
-    }
-    tm = {name: scores["tm"] for name, scores in means.items()}
-    assert tm == {
+    targets, library = (
+        [chains[name] for name in splits[split] if name in chains]
+        for split in ("validation", "train")
+    )
+    measured = means(Bench.of(targets, library))
+    assert {name: scores["tm"] for name, scores in measured.items()} == {
         ONE_POINT: pytest.approx(0.095, abs=0.015),
         COIL: pytest.approx(0.155, abs=0.015),
         OTHER_CHAIN: pytest.approx(0.200, abs=0.015),
+        DISTANCE_MAP: pytest.approx(0.182, abs=0.015),
+        MIRROR: pytest.approx(0.368, abs=0.02),
     }
-    for scores in means.values():
+    assert measured.pop(MIRROR)["rmsd"] == pytest.approx(8.3, abs=1)
+    assert measured.pop(DISTANCE_MAP)["rmsd"] == pytest.approx(11.9, abs=1)
+    for scores in measured.values():
         assert scores["rmsd"] == pytest.approx(14.1, abs=1.2)
+        assert scores["precision_L_24"] == pytest.approx(0.03, abs=0.015)
 
 
 def scores_of(tm: list[float]) -> dict[str, torch.Tensor]:
-    return {metric: torch.tensor(tm, dtype=torch.float64) for metric in METRICS}
+    values = torch.tensor(tm, dtype=torch.float64)
+    return {"tm": values, "rmsd": 20 * (1 - values)}
+
+
+def report(
+    model: list[float], low: list[float], high: list[float], mixed: list[float] | None = None
+) -> Report:
+    floors = {"low": scores_of(low), "high": scores_of(high)}
+    own = None if mixed is None else scores_of(mixed)
+    return make_report(scores_of(model), floors, scores_of([1.0] * len(model)), own)
 
 
 def test_a_report_says_whether_the_model_clears_the_floors() -> None:
-    floors = {"low": scores_of([0.1] * 8), "high": scores_of([0.2, 0.3] * 4)}
-    clear = make_report(scores_of([0.3, 0.35] * 4), floors)
-    assert [row.name for row in clear.rows] == ["model", "floor: low", "floor: high"]
-    assert clear.verdict.floor == "high"
-    assert clear.verdict.difference == pytest.approx(0.075)
+    floors = [0.1] * 24, [0.2, 0.3] * 12
+    clear = report([0.3, 0.35] * 12, *floors)
+    names = ["model", "floor: low", "floor: high", MIRROR]
+    assert [row.name for row in clear.rows] == names
+    assert clear.best == {"tm": "high", "rmsd": "high"}
+    assert clear.verdict.difference.mean == pytest.approx(0.075)
     assert "clears the best floor, high: TM-score +0.075" in str(clear.verdict)
-    assert "is below" in str(make_report(scores_of([0.1, 0.2] * 4), floors).verdict)
-    assert "cannot be told" in str(make_report(scores_of([0.1, 0.4] * 4), floors).verdict)
-    few = make_report(scores_of([0.9] * 3), {"low": scores_of([0.1] * 3)})
-    assert few.verdict.interval is None
-    assert "Too few chains" in str(few.verdict)
+    assert "sequence" not in str(clear.verdict)
+    assert "is below" in str(report([0.1, 0.2] * 12, *floors).verdict)
+    assert "cannot be told from" in str(report([0.1, 0.4] * 12, *floors).verdict)
+    few = report([0.9] * 3, [0.1] * 3, [0.2] * 3, [0.2] * 3).verdict
+    assert few.difference.interval is None
+    assert "Too few chains to tell whether the model clears the floors: fewer than 5" in str(few)
+    assert "or whether it reads the sequence" in str(few)
 
 
-def test_a_report_for_people_and_for_programs() -> None:
-    from rich.console import Console
+def test_a_report_says_whether_the_model_reads_the_sequence() -> None:
+    floors = [0.1] * 24, [0.2] * 24
+    model = [0.5, 0.6] * 12
+    reads = report(model, *floors, [0.4, 0.5] * 12)
+    assert [row.name for row in reads.rows][1] == SHUFFLED
+    assert "It reads the sequence: TM-score +0.100 (+0.100, +0.100) over" in str(reads.verdict)
+    told = str(report(model, *floors, [0.6, 0.5] * 12).verdict)
+    assert "Whether it reads the sequence cannot be told: TM-score +0.000" in told
+    assert "worse with its own" in str(report(model, *floors, [0.7] * 24).verdict)
+    against = [c.against for c in reads.against_best("rmsd")]
+    assert against == ["high", SHUFFLED]
+    rmsd = reads.against_best("rmsd")[0].difference
+    assert rmsd.mean == pytest.approx(-20 * 0.35)
 
-    report = make_report(scores_of([0.25] * 6), {"low": scores_of([0.125] * 6)})
-    assert json.loads(json.dumps(report.to_dict()))["rows"][1] == {
-        "name": "floor: low", "n": 6, **dict.fromkeys(METRICS, 0.125)
-    }  # fmt: skip
-    console = Console(width=100)
-    with console.capture() as captured:
-        console.print(report.to_table())
-    text = captured.get()
-    assert "floor: low" in text
-    assert "0.125" in text
+
+def test_a_shuffled_chain_differs_in_the_order_of_its_residues_alone() -> None:
+    for chain in open_dataset():
+        mixed = shuffled(chain, 1)
+        assert sorted(mixed.sequence) == sorted(chain.sequence)
+        assert mixed.sequence not in (chain.sequence, shuffled(chain, 2).sequence)
+        assert mixed.sequence == shuffled(chain, 1).sequence
+        assert mixed.name == chain.name
+        assert (mixed.backbone == chain.backbone).all()
+
+
+def test_a_pair_with_an_undefined_score_is_left_out() -> None:
+    nan = float("nan")
+    ours, theirs = [0.5, nan, 0.3, 0.2, 0.6, 0.4], [0.1, 0.2, nan, 0.1, 0.1, 0.1]
+    assert Difference.of(ours, theirs) == Difference(4, pytest.approx(0.325), None)
+    assert Difference.of([nan], [1.0]).text() == "–"
+    assert Difference.of([nan], [1.0]).n == 0
+
+
+def test_the_bootstrap_interval_is_that_of_all_resamples() -> None:
+    x = np.array([0.03, -0.01, 0.05, 0.02, 0.11])
+    every = [np.mean(drawn) for drawn in product(x, repeat=len(x))]
+    expected = np.quantile(every, (0.025, 0.975))
+    assert Difference.of(x + 1, np.ones(5)).interval == pytest.approx(expected, abs=2e-3)
 
 
 def test_the_bootstrap_interval_is_about_two_standard_errors() -> None:

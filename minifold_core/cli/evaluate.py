@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import emit_json, show
-from minifold_core.cli.platform import DeviceOption, choose_device, trimming
+from minifold_core.cli.platform import DeviceOption, choose_device
 from minifold_core.cli.sample import (
+    AtOnceOption,
     EtaOption,
     GuidanceOption,
     SeedOption,
     SplitOption,
     StepsOption,
+    TemperatureOption,
     WeightsArgument,
     sampling_settings,
-    save_fold,
+    warn_of_guidance,
     warn_of_random_encoder,
 )
 from minifold_core.console import note, progress
-from minifold_core.errors import ProtectedError
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from minifold_core.errors import ProtectedError, RequestError
 
 
 def evaluate(
@@ -34,70 +31,94 @@ def evaluate(
     data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
     split: SplitOption = "validation",
     out: Annotated[
-        Path | None, typer.Option(help="Directory for the structures and evaluation.json.")
+        Path | None, typer.Option(help="Directory for structures, scores and pictures.")
     ] = None,
+    count: Annotated[
+        int, typer.Option(min=1, help="Samples per chain; a chain counts by their mean score.")
+    ] = 1,
     steps: StepsOption = None,
     eta: EtaOption = None,
     guidance: GuidanceOption = None,
+    temperature: TemperatureOption = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=V,V",
+            help="Compare settings, such as steps=10,50; repeatable: all combinations.",
+        ),
+    ] = None,
+    no_shuffled: Annotated[
+        bool, typer.Option("--no-shuffled", help="Do not sample shuffled sequences as well.")
+    ] = False,
+    by_noise: Annotated[
+        bool, typer.Option("--noise-levels", help="Also judge single steps by noise level.")
+    ] = False,
+    at_once: AtOnceOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Sample every chain of a split and judge the samples beside trivial predictors.
 
+    Each chain is sampled a second time with its residues shuffled and the same noise: what the
+    model owes to the sequence. A sweep leaves that out. --out gets every structure before it is
+    scored, then evaluation.json, scores.csv, and for a sweep sweep.csv and a picture.
+
     A model without a denoiser, such as contact, is judged by the metrics of its recipe.
     """
-    from minifold_core.data.dataset import open_dataset
-    from minifold_core.evaluation.judge import check_library, judge
-    from minifold_core.folding import Target, fold, steps_of
-    from minifold_core.weights.io import load_model
-
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
-    model, header = load_model(weights)
+    from minifold_core.cli.evaluation_run import (
+        Results,
+        Sampler,
+        judge_levels,
+        judge_samples,
+        judge_settings,
+    )
+    from minifold_core.data.dataset import open_dataset
+    from minifold_core.evaluation.figures import judge_figures
+    from minifold_core.evaluation.judge import SCORED, Bench, check_library
+    from minifold_core.evaluation.sweep import parse_sweep, settings_of
+    from minifold_core.training.objective import build_process
+    from minifold_core.weights.digest import file_sha256
+    from minifold_core.weights.find import find_weights
+    from minifold_core.weights.io import load_model
+
+    fields = parse_sweep(sweep or [])
+    flags = {"steps": steps, "eta": eta, "guidance": guidance, "temperature": temperature}
+    for name in fields:
+        if flags.get(name) is not None:
+            raise RequestError(f"--{name} and --sweep {name}=... are both given; choose one")
+    file = find_weights(weights)
+    model, header = load_model(file)
     warn_of_random_encoder(header)
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     chains = list(dataset.subset(split))
-    about = {"weights": str(weights), "data": data, "split": split}
-    if model.recipe.process is None:
-        from minifold_core.evaluation.figures import judge_figures
-
-        figures = judge_figures(model.to(choose_device(device)), chains, seed)
-        _report(about | figures.to_dict(), out, as_json, figures.to_table(), figures.verdict)
+    chosen = choose_device(device)
+    results = Results({"weights": str(weights), "data": data, "split": split}, out)
+    if model.recipe.process is None and not (fields or by_noise):
+        figures = judge_figures(model.to(chosen), chains, seed)
+        results.add(figures.to_dict(), [figures.to_table()], figures.verdict)
+        results.tell(as_json)
         return
-    settings = sampling_settings(model.recipe, steps, eta, guidance)
+    process = build_process(model.recipe)
+    base = sampling_settings(model.recipe, steps, eta, guidance, temperature)
+    settings = settings_of(fields, base, process)
+    if "guidance" in fields:
+        warn_of_guidance(model.recipe, [setting.config for setting in settings])
     # Another split, if there is one: relatives of the chains may be in their own.
     library = dataset.subset("train") if split != "train" and dataset.splits["train"] else dataset
     check_library(chains, library)
-    targets = [Target.of(chain) for chain in chains]
-    predicted = {}
-    with progress("sampling", steps_of(targets, settings)) as advance:
-        chosen = choose_device(device)
-        for done in fold(
-            model, targets, settings, seed=seed, device=chosen, on_step=trimming(advance)
-        ):
-            predicted[done.target.name] = done.coords
-            if out is not None:
-                save_fold(done, out / f"{done.target.stem}.pdb")
-    judgement = judge(predicted, chains, library, seed)
-    result = about | {"sampling": settings.model_dump() | {"seed": seed}} | judgement.to_dict()
-    _report(result, out, as_json, judgement.report.to_table(), judgement.report.verdict)
-
-
-def _report(
-    result: dict[str, Any], out: Path | None, as_json: bool, table: Table, verdict: object
-) -> None:
-    """Write ``evaluation.json`` and print the result."""
-    from minifold_core.files import atomic
-
-    if out is not None:
-        with atomic(out / "evaluation.json") as path:
-            path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        note(f"results: {out}")
-    if as_json:
-        emit_json(result)
+    results.found["sampling"] = base.model_dump() | {"seed": seed, "count": count}
+    sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file))
+    with progress("scoring the floors", SCORED) as advance:
+        bench = Bench.of(chains, library, seed, advance)
+    if fields:
+        judge_settings(sampler, bench, settings, results)
     else:
-        show(table)
-        print(verdict)
+        judge_samples(sampler, bench, base, not no_shuffled, results)
+    if by_noise:
+        judge_levels(sampler, bench, not no_shuffled, results)
+    results.tell(as_json)

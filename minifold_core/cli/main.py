@@ -16,6 +16,8 @@ from minifold_core.cli import (
     diagnose,
     doctor,
     evaluate,
+    gates,
+    judge,
     migrate,
     models,
     plot,
@@ -63,6 +65,7 @@ app.command("train")(train.train)
 app.command("resume")(resume.resume)
 app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
+app.command("judge")(judge.judge)
 app.command("migrate")(migrate.migrate)
 app.command("inspect")(migrate.inspect)
 app.add_typer(data.app, name="data")
@@ -72,6 +75,7 @@ app.add_typer(plot.app, name="plot")
 app.command("slurm")(slurm.slurm)
 app.add_typer(weights.app, name="weights")
 app.command("diagnose")(diagnose.diagnose)
+app.command("gates")(gates.gates)
 app.command("doctor")(doctor.doctor)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from minifold_core.data.batching import collate
 from minifold_core.data.records import Chain
-from minifold_core.evaluation.report import FEWEST_CHAINS, paired_interval
+from minifold_core.evaluation.paired import FEWEST_CHAINS, Difference
 from minifold_core.interfaces import FLOOR
 from minifold_core.model import FoldModel
 from minifold_core.training.objective import Objective
@@ -117,7 +117,6 @@ def _rows(values: dict[str, np.ndarray], seed: int) -> list[Figure]:
         if trivial is None:
             rows.append(Figure(name, n, mean))
             continue
-        gain = (each - trivial)[known]
-        interval = paired_interval(gain, seed) if n >= FEWEST_CHAINS else None
+        interval = Difference.of(each, trivial, seed).interval
         rows.append(Figure(name, n, mean, float(trivial[known].mean()), interval))
     return rows

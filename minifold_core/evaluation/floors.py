@@ -1,6 +1,8 @@
 """Trivial predictors: what any model must beat on the same chains before its score means anything.
 
-None of them looks at a sequence. All take coordinates in ångström and a mask [B, L] of known Cα.
+None of them looks at a sequence. Coordinates are in ångström; masks [B, L] are True where the Cα is
+known. The mirror image of the truth is no floor: it shows what a perfect map of distances without
+the right hand would score.
 """
 
 from __future__ import annotations
@@ -10,37 +12,46 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from minifold_core.batch import ProteinBatch
 from minifold_core.data.records import Chain, entry_of
 from minifold_core.errors import RequestError
+from minifold_core.evaluation.distance_map import distance_map
 from minifold_core.units import CA_CA
 
 ONE_POINT = "one point"
 COIL = "coil of the right size"
 OTHER_CHAIN = "another real chain"
+DISTANCE_MAP = "mean distance map"
+MIRROR = "mirror image of the truth"
 
 
 def floor_predictions(
-    target: Tensor,
-    mask: Tensor,
-    names: Sequence[str],
-    library: Iterable[Chain],
-    generator: torch.Generator,
+    batch: ProteinBatch, library: Iterable[Chain], generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The predictions [B, L, 3] of every floor, by its name.
 
     Args:
-        target: [B, L, 3] true Cα.
-        mask: [B, L].
-        names: B chain names.
-        library: real chains from which the other ones are taken: best those of a split that the
-            targets are not in, for a relative would be no floor.
+        batch: B native chains.
+        library: real chains from which the floors learn what proteins look like: best those of a
+            split that the targets are not in, for a relative would be no floor.
         generator: makes the floors repeatable.
+
+    Raises:
+        RequestError: the library has no chain of another entry.
     """
+    library = list(library)
+    target, mask = batch.ca, batch.ca_mask
     return {
         ONE_POINT: one_point(target, mask),
         COIL: coil(target, mask, generator),
-        OTHER_CHAIN: other_chain(mask, names, library, generator),
+        OTHER_CHAIN: other_chain(mask, batch.names, library, generator),
+        DISTANCE_MAP: distance_map(batch.residue_index, mask, batch.names, library),
     }
+
+
+def mirror_image(target: Tensor) -> Tensor:
+    """[B, L, 3] every point reflected in a plane: right in every distance, of the wrong hand."""
+    return target * target.new_tensor([-1.0, 1.0, 1.0])
 
 
 def one_point(target: Tensor, mask: Tensor) -> Tensor:

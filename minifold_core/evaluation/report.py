@@ -1,122 +1,188 @@
-"""The table of an evaluation: a model beside the floors on the same chains, and a verdict."""
+"""The tables of an evaluation: a model beside the floors on the same chains, and a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import isnan
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from minifold_core.evaluation.metrics import METRICS
+from minifold_core.evaluation.floors import MIRROR
+from minifold_core.evaluation.paired import FEWEST_CHAINS, Difference
+from minifold_core.evaluation.scores import SCORES
+from minifold_core.evaluation.shuffled import SHUFFLED
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-FEWEST_CHAINS = 5
-"""Below this a bootstrap over chains says nothing."""
-RESAMPLES = 10_000
-LABELS = {"tm": "TM-score", "rmsd": "RMSD (Å)", "gdt_ts": "GDT-TS", "lddt": "lDDT"}
+MODEL = "model"
+FLOOR = "floor: "
+"""Begins the name of a floor's row."""
 
 Scores = Mapping[str, Tensor]
-"""Metric -> [n] values, one per chain."""
+"""Metric -> [n] values, one per chain, NaN where it is undefined."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The means of one predictor over ``n`` chains, by metric."""
+    """The means of one predictor over ``n`` chains, by metric.
+
+    Attributes:
+        defined: in how many of the chains each metric is defined; the means are over those.
+    """
 
     name: str
     n: int
     means: dict[str, float]
+    defined: dict[str, int]
+
+    @classmethod
+    def of(cls, name: str, scores: Scores) -> Row:
+        """Average scores over chains."""
+        known = {metric: values[~values.isnan()] for metric, values in scores.items()}
+        return cls(
+            name,
+            len(next(iter(scores.values()))),
+            {metric: float(values.mean()) for metric, values in known.items()},
+            {metric: len(values) for metric, values in known.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The model's score minus that of ``against``, a floor or the shuffled sequence."""
+
+    metric: str
+    against: str
+    difference: Difference
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {"score": self.metric, "against": self.against, **self.difference.to_dict()}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the model clears the best floor in TM-score.
+    """What the intervals of the TM-score allow to say.
 
     Attributes:
         floor: the floor with the highest mean TM-score.
-        difference: mean over chains of model minus that floor.
-        interval: 95 % bootstrap interval of the difference; None for fewer than five chains.
+        difference: the model's TM-score minus that floor's.
+        shuffled: the model's TM-score minus its own on shuffled sequences, if that was sampled.
     """
 
     floor: str
-    difference: float
-    interval: tuple[float, float] | None
+    difference: Difference
+    shuffled: Difference | None = None
 
     def __str__(self) -> str:
-        if self.interval is None:
+        size = f"TM-score {self.difference.text()}"
+        if self.difference.interval is None:
             return (
                 f"Too few chains to tell whether the model clears the floors: fewer than "
-                f"{FEWEST_CHAINS} (TM-score {self.difference:+.3f} against {self.floor})."
+                f"{FEWEST_CHAINS} ({size} against {self.floor}){self._shuffled(', ')}."
             )
-        low, high = self.interval
-        size = f"TM-score {self.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
-        if low > 0:
-            return f"The model clears the best floor, {self.floor}: {size}."
-        if high < 0:
-            return f"The model is below the best floor, {self.floor}: {size}."
-        return f"The model cannot be told from the best floor, {self.floor}: {size}."
+        says = {1: "clears", 0: "cannot be told from", -1: "is below"}[self.difference.sign]
+        text = f"The model {says} the best floor, {self.floor}: {size}.{self._shuffled(' ')}"
+        return text + self.difference.caution
 
-
-@dataclass(frozen=True)
-class Report:
-    """Rows ``model`` and ``floor: ...``, in that order, and the verdict."""
-
-    rows: tuple[Row, ...]
-    verdict: Verdict
+    def _shuffled(self, lead: str) -> str:
+        if self.shuffled is None:
+            return ""
+        size = f"TM-score {self.shuffled.text()} over the {SHUFFLED}"
+        if self.shuffled.interval is None:
+            return f"{lead}or whether it reads the sequence ({size})"
+        says = {
+            1: "It reads the sequence",
+            0: "Whether it reads the sequence cannot be told",
+            -1: "It does worse with its own sequence than with a shuffled one",
+        }
+        return f"{lead}{says[self.shuffled.sign]}: {size}."
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "rows": [{"name": row.name, "n": row.n, **row.means} for row in self.rows],
-            "verdict": {
-                "floor": self.verdict.floor,
-                "tm_difference": self.verdict.difference,
-                "tm_interval_95": self.verdict.interval and list(self.verdict.interval),
-                "text": str(self.verdict),
-            },
+            "floor": self.floor,
+            "tm_difference": self.difference.mean,
+            "tm_interval_95": self.difference.to_dict()["interval_95"],
+            "shuffled": self.shuffled and self.shuffled.to_dict(),
+            "text": str(self),
         }
 
-    def to_table(self) -> Table:
-        """For people."""
-        from rich import box
-        from rich.table import Table
 
-        table = Table("", "chains", *LABELS.values(), box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for row in self.rows:
-            values = (f"{row.means[m]:.{2 if m == 'rmsd' else 3}f}" for m in LABELS)
-            table.add_row(row.name, str(row.n), *values)
-        return table
+@dataclass(frozen=True)
+class Report:
+    """Every predictor's means, the model's differences from each of them, and the verdict.
+
+    Attributes:
+        rows: ``model``, perhaps ``shuffled sequence``, ``floor: ...``, and the mirror image.
+        comparisons: the model against every floor and the shuffled sequence, in every score.
+        best: score to the name of the floor that is best in it.
+        verdict: whether the model clears the floors.
+    """
+
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...]
+    best: dict[str, str]
+    verdict: Verdict
+
+    def against_best(self, metric: str) -> list[Comparison]:
+        """The comparisons of one score with its best floor and with the shuffled sequence."""
+        wanted = (self.best.get(metric), SHUFFLED)
+        return [c for c in self.comparisons if c.metric == metric and c.against in wanted]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "rows": [
+                {"name": row.name, "n": row.n, **row.means, "defined": row.defined}
+                for row in self.rows
+            ],
+            "best_floors": self.best,
+            "differences": [each.to_dict() for each in self.comparisons],
+            "verdict": self.verdict.to_dict(),
+        }
 
 
-def make_report(model: Scores, floors: Mapping[str, Scores], seed: int = 0) -> Report:
-    """Put a model's scores beside those of the floors on the same chains, in the same order.
+def make_report(
+    model: Scores,
+    floors: Mapping[str, Scores],
+    mirror: Scores,
+    shuffled: Scores | None = None,
+    seed: int = 0,
+) -> Report:
+    """Put a model's scores beside those of other predictors of the same chains in the same order.
+
+    The best floor is chosen on the chains that it is then compared on: that favours the floor.
 
     Args:
         model: what :func:`~minifold_core.evaluation.metrics.compare_structures` says of the model.
-        floors: the same of each floor, by name.
+        floors: the same of each trivial predictor, by name.
+        mirror: the same of the mirror image of the truth: shown, and compared with nothing.
+        shuffled: the same of the model on shuffled sequences.
         seed: of the bootstrap.
     """
-    best = max(floors, key=lambda name: float(floors[name]["tm"].mean()))
-    gain = (model["tm"] - floors[best]["tm"]).numpy()
-    interval = paired_interval(gain, seed) if len(gain) >= FEWEST_CHAINS else None
-    named = {"model": model} | {f"floor: {name}": scores for name, scores in floors.items()}
-    rows = (
-        Row(name, len(scores["tm"]), {m: float(scores[m].mean()) for m in METRICS})
-        for name, scores in named.items()
+    others = {} if shuffled is None else {SHUFFLED: shuffled}
+    named = {MODEL: model, **others, **{FLOOR + name: each for name, each in floors.items()}}
+    named[MIRROR] = mirror
+    references = {**floors, **others}
+    comparisons = {
+        (metric, name): Difference.of(values, reference[metric], seed)
+        for metric, values in model.items()
+        for name, reference in references.items()
+    }
+    best = {metric: name for metric in model if (name := _best(metric, floors))}
+    verdict = Verdict(best["tm"], comparisons["tm", best["tm"]], comparisons.get(("tm", SHUFFLED)))
+    return Report(
+        tuple(Row.of(name, scores) for name, scores in named.items()),
+        tuple(Comparison(*key, difference) for key, difference in comparisons.items()),
+        best,
+        verdict,
     )
-    return Report(tuple(rows), Verdict(best, float(gain.mean()), interval))
 
 
-def paired_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of paired differences [n] (Efron 1979)."""
-    rng = np.random.default_rng(seed)
-    n = len(differences)
-    means = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) @ differences / n
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+def _best(metric: str, floors: Mapping[str, Scores]) -> str | None:
+    """The floor with the best mean in a score, if it is defined for any."""
+    sign = -1 if SCORES[metric].better == "lower" else 1
+    means = {name: sign * float(each[metric].nanmean()) for name, each in floors.items()}
+    known = {name: mean for name, mean in means.items() if not isnan(mean)}
+    return max(known, key=known.__getitem__, default=None)

@@ -1,0 +1,1 @@
+"""Judging generated structures against natural chains, without weights of any other model."""
