@@ -147,7 +147,10 @@ def test_nothing_overlaps_or_leaves_the_page(tmp_path: Path) -> None:
         read_run(write_run(tmp_path / name, version, epochs=rows(epochs, best=1)))
         for name, version, epochs in ((long, "v13", 130), ("b", "v12", 3), ("c", "v10", 40))
     ]
-    for figure in (draw_curves(runs), draw_curves(runs[1:2]), draw_bins(runs)):
+    terms = [f"{part}/{term}" for part in ("train", "val") for term in TERMS]
+    tiny = [row | {term: 1.2e-5 * row[term] for term in terms} for row in rows(9, best=1)]
+    small = [read_run(write_run(tmp_path / "small", epochs=tiny))]
+    for figure in (draw_curves(runs), draw_curves(runs[1:2]), draw_bins(runs), draw_curves(small)):
         check_layout(figure)
 
 

@@ -3,86 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
-from minifold_core.cli.platform import DeviceOption, choose_device
-from minifold_core.cli.sample import SplitOption, WeightsArgument, warn_of_random_encoder
+from minifold_core.cli.platform import DeviceOption
+from minifold_core.cli.plot_options import (
+    RULE,
+    ChainsOption,
+    CountOption,
+    DataOption,
+    OutOption,
+    choose_chains,
+    load_subject,
+    picture_path,
+    split_names,
+)
+from minifold_core.cli.plot_structures import WHAT, ramachandran, structures_command
+from minifold_core.cli.sample import SplitOption, WeightsArgument
 from minifold_core.console import note
 from minifold_core.errors import RequestError
 
-if TYPE_CHECKING:
-    from minifold_core.model import FoldModel
-
 app = typer.Typer(no_args_is_help=True, help="Draw pictures for papers, as PNG or SVG.")
 
-COUNT = 3
-MOST = 8
 
-DataOption = Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")]
-OutOption = Annotated[Path, typer.Option(help="The picture to write: *.png or *.svg.")]
-
-
-@app.command()
+@app.command(epilog=RULE)
 def contacts(
     weights: WeightsArgument,
     data: DataOption,
-    out: OutOption,
+    out: OutOption = None,
     split: SplitOption = "validation",
-    chains: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME", help="Chains of the split to draw.")
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Or how many to choose; default 3.")
-    ] = None,
+    chains: ChainsOption = None,
+    count: CountOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Draw native beside predicted contacts of some chains.
-
-    Chains are chosen by rule: the CATH classes take turns (few secondary structures, mainly beta,
-    mainly alpha, alpha beta, no class known), each with its chain of median length; several of one
-    class are spread over its lengths.
-    """
-    from minifold_core.data.dataset import open_dataset
-    from minifold_core.plots.selection import choose, named
-    from minifold_core.plots.style import check_path, save
-
-    check_path(out)
-    if chains is not None and count is not None:
-        raise RequestError("--chains and --count are both given; --chains names all to draw")
-    dataset = open_dataset(data)
-    if chains is None:
-        chosen = choose(list(dataset.subset(split)), count or COUNT)
-    else:
-        chosen = named(dataset, split, _names(chains))
-    model, about = _load(weights, device)
+    """Draw native beside predicted contacts of some chains."""
+    path = picture_path(out, weights, "contacts")
+    dataset, chosen = choose_chains(data, split, chains, count)
+    model, about = load_subject(weights, device)
     from minifold_core.plots.contacts import contact_maps, draw_contacts
+    from minifold_core.plots.style import save
 
     maps = contact_maps(model, chosen)
     about = f"contacts predicted by {about}; {split} chains of {dataset.file.path.name}"
-    save(draw_contacts(maps), out, about)
+    save(draw_contacts(maps), path, about)
     if as_json:
         emit_json(
             {
-                "file": str(out),
+                "file": str(path),
                 "chains": [
                     {"name": m.chain.name, "residues": len(m.chain), **m.figures} for m in maps
                 ],
             }
         )
     else:
-        print(f"contacts of {', '.join(m.chain.name for m in maps)} in {out}")
+        print(f"contacts of {', '.join(m.chain.name for m in maps)} in {path}")
 
 
 @app.command()
 def embeddings(
     weights: WeightsArgument,
     data: DataOption,
-    out: OutOption,
+    out: OutOption = None,
     splits: Annotated[
         list[str] | None,
         typer.Option("--split", help="Which chains; repeatable. Default validation and test."),
@@ -98,9 +83,9 @@ def embeddings(
     """
     from minifold_core.data.dataset import open_dataset
     from minifold_core.plots.projection import projector
-    from minifold_core.plots.style import check_path, save
+    from minifold_core.plots.style import save
 
-    check_path(out)
+    path = picture_path(out, weights, "embeddings")
     project = projector(method)
     dataset = open_dataset(data)
     if not splits:
@@ -109,16 +94,16 @@ def embeddings(
     from minifold_core.plots.embeddings import check_labels, draw_embeddings, embed, pooling_slot
 
     labelled = check_labels(chains)
-    model, about = _load(weights, device)
+    model, about = load_subject(weights, device)
     if (slot := pooling_slot(model)) in model.wiring.idle:
         note(f"warning: {slot} of these weights was never trained: it pools at random")
     projection = project(embed(model, chains))
     about = f"embeddings of {about}; {' and '.join(splits)} chains of {dataset.file.path.name}"
-    save(draw_embeddings(projection, chains), out, about)
+    save(draw_embeddings(projection, chains), path, about)
     if as_json:
         emit_json(
             {
-                "file": str(out),
+                "file": str(path),
                 "method": method,
                 "chains": len(chains),
                 "labelled": labelled,
@@ -126,13 +111,13 @@ def embeddings(
             }
         )
     else:
-        print(f"embeddings of {len(chains)} chains, {labelled} with a CATH class, in {out}")
+        print(f"embeddings of {len(chains)} chains, {labelled} with a CATH class, in {path}")
 
 
 @app.command()
 def curves(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One to four runs.")],
-    out: OutOption,
+    out: OutOption = None,
     terms: Annotated[
         str | None, typer.Option(metavar="NAME,NAME", help="Losses and figures to draw alone.")
     ] = None,
@@ -148,48 +133,27 @@ def curves(
 
     The published curve of a run's version lies behind it in grey, where one was published.
     """
-    from minifold_core.plots.style import check_path, save
+    from minifold_core.plots.style import save
     from minifold_core.runs import read_run
 
-    check_path(out)
+    path = picture_path(out, runs[0], "bins" if bins else "curves")
     records = [read_run(run) for run in runs]
     for record in records:
         for problem in record.problems:
             note(f"warning: {record.directory}: {problem}")
-    wanted = _split(terms or "")
+    wanted = split_names(terms or "")
     if terms is not None and not wanted:
         raise RequestError("--terms names no curve; give names of metrics.csv such as fape,bond")
     from minifold_core.plots.curves import about, draw_bins, draw_curves
 
     figure = (draw_bins if bins else draw_curves)(records, wanted, smooth)
-    save(figure, out, about(records))
+    save(figure, path, about(records))
     if as_json:
-        emit_json({"file": str(out), "runs": [str(record.directory) for record in records]})
+        emit_json({"file": str(path), "runs": [str(record.directory) for record in records]})
     else:
-        print(f"curves of {', '.join(str(record.directory) for record in records)} in {out}")
+        print(f"curves of {', '.join(str(record.directory) for record in records)} in {path}")
 
 
-def _load(weights: Path, device: str) -> tuple[FoldModel, str]:
-    """The model on its device, and in words which weights those are."""
-    from minifold_core.weights.io import load_model
-
-    chosen = choose_device(device)
-    model, header = load_model(weights)
-    warn_of_random_encoder(header)
-    return model.to(chosen), f"{model.recipe.id}, step {header.step}"
-
-
-def _names(given: str) -> list[str]:
-    """The names in a list with commas, each once.
-
-    Raises:
-        RequestError: there is none, or more than one picture holds.
-    """
-    names = _split(given)
-    if not 1 <= len(names) <= MOST:
-        raise RequestError(f"--chains names {len(names)} chains; give 1 to {MOST}")
-    return names
-
-
-def _split(given: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+for _picture, _what in WHAT.items():
+    app.command(_picture, help=_what, epilog=RULE)(structures_command(_picture))
+app.command()(ramachandran)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from minifold_core.discovery import find_components, find_versions
 from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.evaluation.scores import SCORES
 from minifold_core.interfaces import FLOOR
 from minifold_core.registry import history
 from minifold_core.runs import RunRecord
@@ -19,7 +20,6 @@ TOTAL, TOTAL_FIXED = "total", "total_fixed"
 PUBLISHED = {TOTAL: "val_total", "class_accuracy": "val_class_acc", "ddim/tm": "ddim_tm"}
 PUBLISHED |= {"ddim/rmsd": "ddim_rmsd"}
 """Our names of published columns that are not called as here."""
-SCORES = {"tm": "TM-score", "rmsd": "RMSD", "gdt_ts": "GDT-TS", "lddt": "lDDT"}
 SLOTS = {
     "lr": "Learning rate",
     "grad_norm": "Gradient norm before clipping, mean over the epoch",
@@ -185,7 +185,7 @@ def _term(runs: Sequence[RunRecord], name: str) -> list[Line]:
 
 def _scores(runs: Sequence[RunRecord]) -> list[Panel]:
     columns, panels = _columns(runs), []
-    for score, title in SCORES.items():
+    for score, facts in SCORES.items():
         lines = _lines(runs, {"validation": f"ddim/{score}"})
         for name in columns:
             if name.startswith("floor/") and name.endswith(f"/{score}"):
@@ -193,7 +193,7 @@ def _scores(runs: Sequence[RunRecord]) -> list[Panel]:
                 lines += [line._replace(name=who) for line in _lines(runs, {"floor": name})]
         if lines:
             lines = _published(runs, f"ddim/{score}") + lines
-            panels.append(Panel(title, lines, "Å" if score == "rmsd" else ""))
+            panels.append(Panel(facts.label, lines, facts.unit))
     return panels
 
 

@@ -49,8 +49,8 @@ BOLD, THIN = 1.4, 0.6
 MOST = len(COLOURS)
 """Runs in one picture."""
 
-COLUMNS, WIDTH, HEIGHT = 4, 34.0, 21.0
-LEFT, ACROSS, DOWN = 12.0, 44.5, 30.0
+COLUMNS, WIDTH, HEIGHT = 4, 31.0, 21.0
+LEFT, ACROSS, DOWN = 14.5, 44.5, 30.0
 HEADING, LEGEND_LINE, EDGE, FOOT = 10.0, 3.6, 4.0, 4.0
 """Millimetres: panels, their place and distances, and the lines of headings and legend."""
 LEGEND_COLUMNS, LONGEST = 3, 40
