@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	@echo "      $(BIN)/minifold train v13 --size nano --data mine.safetensors"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

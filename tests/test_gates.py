@@ -246,6 +246,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
             assert torch.equal(done.state_dict()[name], tensor), name
 
 
+@pytest.mark.slow
 def test_learning_gates_as_a_user_runs_them(minifold: Command, tmp_path: Path) -> None:
     asked = ("gates", "v12", "--gate", "g3", "--gate", "g4", "--out", tmp_path, *TINY)
     steps = ("--steps-one", 3, "--steps-sixteen", 4)

@@ -28,16 +28,17 @@ EPOCHS = 9
 
 
 @pytest.fixture
-def all_cores() -> Iterator[torch.device]:
-    """The CPU as the command line uses it; the other tests keep to one thread."""
-    torch.set_num_threads(os.cpu_count() or 1)
+def own_cores() -> Iterator[torch.device]:
+    """The CPU as the command line uses it, as far as other workers leave it."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
     yield choose_device("cpu")
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(1)
 
 
 @pytest.mark.slow
-def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path, all_cores: torch.device) -> None:
+def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path, own_cores: torch.device) -> None:
     """DDIM from noise alone returns the training chain: TM > 0.95 (gate 3 of this field)."""
     (chain,) = (c for c in open_dataset() if c.name == NAME)
     recipe = load_recipe("v13", "nano", values={"training.epochs": EPOCHS, **SCHEDULE})
@@ -47,7 +48,7 @@ def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path, all_cores: torch.dev
     data = PackedDataset.open(tmp_path / "one.safetensors")
     torch.manual_seed(0)
     run = Run.create(tmp_path / "run", recipe, {})
-    Trainer(assemble(recipe), data, None, Options(all_cores)).fit(run)
+    Trainer(assemble(recipe), data, None, Options(own_cores)).fit(run)
     model, header = load_model(run.last)
     assert header.step == STEPS
     samples = fold(model, [Target.of(chain)], recipe.sampling, count=4)

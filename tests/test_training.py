@@ -231,6 +231,7 @@ def test_training_stops_when_patience_is_out(tmp_path: Path) -> None:
     assert made.progress.best_epoch == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precisions_learn_as_float32_does(precision: str, tmp_path: Path) -> None:
     totals = {}

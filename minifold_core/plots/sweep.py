@@ -66,6 +66,7 @@ def draw_sweep(swept: Sequence[Swept]) -> Figure:
     for axes, label in ((tm, "TM-score"), (gain, "TM-score over best floor"), (lddt, "lDDT")):
         axes.set_ylabel(label)
         axes.set_xticks(range(len(values[field])), [f"{value:g}" for value in values[field]])
+        axes.tick_params(axis="x", labelsize=5)
         axes.set_xlabel(field)
         axes.margins(x=0.15)
         axes.spines[["top", "right"]].set_visible(False)
