@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from minifold_core.recipe_schema import SamplingConfig
 
 TABLE = "samples.csv"
+TRAJECTORY = (".xt", ".x0")
+"""What stands between the name and the suffix of a trajectory's two files."""
 COLUMNS = (
     "name",
     "copy",
@@ -66,7 +68,13 @@ def structure_paths(
 def trajectory_paths(structure: Path) -> tuple[Path, Path]:
     """``NAME.xt.pdb`` for the noised states and ``NAME.x0.pdb`` for the predictions."""
     stem, suffix = structure.stem, structure.suffix
-    return structure.with_name(f"{stem}.xt{suffix}"), structure.with_name(f"{stem}.x0{suffix}")
+    states, predictions = (structure.with_name(f"{stem}{kind}{suffix}") for kind in TRAJECTORY)
+    return states, predictions
+
+
+def is_trajectory(path: Path) -> bool:
+    """Whether a file is called as those of :func:`trajectory_paths` are."""
+    return Path(path.stem).suffix in TRAJECTORY
 
 
 @dataclass(frozen=True)

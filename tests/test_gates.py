@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from minifold_core.console import Advance
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
+from minifold_core.evaluation.floors import coil, mirror_image
 from minifold_core.evaluation.tm import tm_d0
-from minifold_core.gates import oracle
+from minifold_core.gates import memory, oracle
 from minifold_core.gates.chains import gate_chains, unrelated
 from minifold_core.gates.levels import Levels
 from minifold_core.gates.oracle import sampler_gate, score_gate
@@ -296,3 +297,39 @@ def test_wrong_requests(minifold: Command, words: tuple[str, ...], message: str)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("own", "shuffled", "outcome"),
+    [("truth", "coil", "pass"), ("truth", "truth", "stop"), ("mirror", "coil", "stop")],
+)
+def test_gate_four_wants_the_fold_and_the_sequence_to_matter(
+    chains: list[Chain],
+    own: str,
+    shuffled: str,
+    outcome: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    batch = collate(chains)
+    made = {
+        "truth": batch.ca,
+        "mirror": mirror_image(batch.ca),
+        "coil": coil(batch.ca, batch.ca_mask, torch.Generator().manual_seed(0)),
+    }
+    answers = iter((own, shuffled))
+
+    def sampled(model: object, asked: Sequence[Chain], *rest: object) -> list[torch.Tensor]:
+        traces = made[next(answers)]
+        return [trace[: len(chain)] for trace, chain in zip(traces, asked, strict=True)]
+
+    monkeypatch.setattr(memory, "_sampled", sampled)
+    monkeypatch.setattr(Overfit, "train", lambda *arguments: None)
+
+    def load(changes: Mapping[str, object]) -> Recipe:
+        return load_recipe("v13", "nano", values=dict(changes))
+
+    where = (tmp_path, 0, torch.device("cpu"), lambda *what: nullcontext(lambda steps: None))
+    found = memory.sixteen_chains_gate(load, chains, chains, 1440, *where)
+    assert found.outcome == outcome
+    assert found.figures["mirrored"] == (16 if own == "mirror" else 0)

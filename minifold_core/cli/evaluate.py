@@ -99,6 +99,9 @@ def evaluate(
     chosen = choose_device(device)
     results = Results({"weights": str(weights), "data": data, "split": split}, out)
     if model.recipe.process is None and not (fields or by_noise):
+        unfit = [f"--{name}" for name, value in flags.items() if value is not None]
+        if unfit := unfit + ["--count"] * (count > 1):
+            raise RequestError(f"{model.recipe.id} denoises nothing: leave out {', '.join(unfit)}")
         figures = judge_figures(model.to(chosen), chains, seed)
         results.add(figures.to_dict(), [figures.to_table()], figures.verdict)
         results.tell(as_json)
@@ -115,10 +118,13 @@ def evaluate(
     sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file))
     with progress("scoring the floors", SCORED) as advance:
         bench = Bench.of(chains, library, seed, advance)
-    if fields:
-        judge_settings(sampler, bench, settings, results)
-    else:
-        judge_samples(sampler, bench, base, not no_shuffled, results)
-    if by_noise:
-        judge_levels(sampler, bench, not no_shuffled, results)
-    results.tell(as_json)
+    try:
+        if fields:
+            judge_settings(sampler, bench, settings, results)
+        else:
+            judge_samples(sampler, bench, base, not no_shuffled, results)
+        if by_noise:
+            judge_levels(sampler, bench, not no_shuffled, results)
+    finally:  # what was found before a failure is told all the same
+        if results.tables:
+            results.tell(as_json)

@@ -204,6 +204,8 @@ def judge_settings(
     found = {
         "sweep": [each.to_row() for each in swept],
         "rows": best.judgement.to_dict()["rows"][1:],
+        "verdict": {"setting": best.setting.name, "caution": CHOICE}
+        | best.judgement.report.verdict.to_dict(),
     }
     words = f"Highest TM-score with {best.setting.name}. {best.judgement.report.verdict}"
     results.add(found, [sweep_table(swept)], words, *([CHOICE] if len(swept) > 1 else []))

@@ -90,7 +90,7 @@ def _write(report: GenerationReport, result: dict[str, Any], out: Path, about: s
     with atomic(out / "judge.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(finite(row) for row in rows)
     for name, figure in draw_all(report).items():
         save(figure, out / f"{name}.png", f"{name} of {about}")
     note(f"results: {out}")

@@ -32,7 +32,7 @@ app = typer.Typer(no_args_is_help=True, help="Draw pictures for papers, as PNG o
 @app.command(epilog=RULE)
 def contacts(
     weights: WeightsArgument,
-    data: DataOption,
+    data: DataOption = "demo",
     out: OutOption = None,
     split: SplitOption = "validation",
     chains: ChainsOption = None,
@@ -66,7 +66,7 @@ def contacts(
 @app.command()
 def embeddings(
     weights: WeightsArgument,
-    data: DataOption,
+    data: DataOption = "demo",
     out: OutOption = None,
     splits: Annotated[
         list[str] | None,

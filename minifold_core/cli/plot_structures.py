@@ -54,7 +54,7 @@ def structures_command(picture: str) -> Callable[..., None]:
 
     def command(
         weights: WeightsArgument,
-        data: DataOption,
+        data: DataOption = "demo",
         out: OutOption = None,
         split: SplitOption = "validation",
         chains: ChainsOption = None,
@@ -92,7 +92,7 @@ def structures_command(picture: str) -> Callable[..., None]:
 
 def ramachandran(
     weights: WeightsArgument,
-    data: DataOption,
+    data: DataOption = "demo",
     out: OutOption = None,
     split: SplitOption = "validation",
     steps: Annotated[int, typer.Option(min=1, help="Denoising steps.")] = STEPS,

@@ -36,6 +36,7 @@ def profiled(advance: Advance, directory: Path, device: torch.device) -> Iterato
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else it prints that it starts and stops
     from rich.console import Console
+    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile, schedule
 
     from minifold_core.files import atomic
@@ -44,7 +45,8 @@ def profiled(advance: Advance, directory: Path, device: torch.device) -> Iterato
 
     def tell(made: profile) -> None:
         nonlocal measured
-        events = made.key_averages()
+        # On a GPU every named phase comes a second time, as what the GPU did meanwhile.
+        events = [each for each in made.key_averages() if each.device_type == DeviceType.CPU]
         measured = sum(event.count for event in events if event.key.startswith("ProfilerStep"))
         if not measured:
             return
@@ -71,9 +73,9 @@ def time_table(events: Any, steps: int, gpu: bool) -> Table:
     """Milliseconds a step and shares of it: phases, what is in none of them, busiest operators.
 
     Args:
-        events: ``profile.key_averages()``.
+        events: ``profile.key_averages()``, those of the CPU.
         steps: how many they span.
-        gpu: count operators by their time on the GPU.
+        gpu: count operators by their time on the GPU; phases are then the time to launch them.
     """
     from minifold_core.phases import PREFIX
 
@@ -91,7 +93,7 @@ def time_table(events: Any, steps: int, gpu: bool) -> Table:
     made = table("", "ms/step", "share", numbers=("ms/step", "share"))
     busiest = "operators on the GPU × calls" if gpu else "operators × calls"
     for title, times, most in (
-        ("phases", by_phase, len(by_phase)),
+        ("phases, on the CPU" if gpu else "phases", by_phase, len(by_phase)),
         (busiest, by_operator, OPERATORS),
     ):
         made.add_row(f"[bold]{title}")

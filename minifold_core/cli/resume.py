@@ -18,7 +18,7 @@ from minifold_core.errors import ProtectedError, RequestError
 def resume(
     directory: Annotated[Path, typer.Argument(metavar="RUN", help="A run that was stopped.")],
     data: Annotated[
-        Path | None, typer.Option(help="Where the same data lie now, if they were moved.")
+        str | None, typer.Option(help="Where the same data lie now, if they were moved.")
     ] = None,
     max_steps: MaxStepsOption = None,
     max_epochs: MaxEpochsOption = None,
@@ -32,7 +32,7 @@ def resume(
     On a CPU with as many threads, the weights become those of a run that was never stopped.
     """
     from minifold_core.assembly import assemble
-    from minifold_core.data.dataset import open_dataset
+    from minifold_core.data.dataset import DEMO, open_dataset
     from minifold_core.recipe import recipe_from_tables
     from minifold_core.training.options import Options
     from minifold_core.training.run import Run
@@ -50,12 +50,16 @@ def resume(
     saved = about["options"]
     asked = max_steps is not None or max_epochs is not None
     options = Options(**saved | {"device": choose_device(device or saved["device"])})
+    where = saved["data_path"] if data is None else data
+    if data is not None and data != DEMO:
+        where = str(Path(data).resolve())
     options = replace(
         options,
         workers=options.workers if workers is None else workers,
         max_steps=max_steps if asked else options.max_steps,
         max_epochs=max_epochs if asked else options.max_epochs,
-        data_path=str(data.resolve()) if data else options.data_path,
+        data=data or options.data,
+        data_path=where,
     )
     try:
         dataset = open_dataset(options.data_path)

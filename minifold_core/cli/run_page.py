@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from minifold_core.cli.curve import curve
 from minifold_core.cli.output import show, table
+from minifold_core.evaluation.scores import SCORES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 WIDTH = 80
 SHOWN = 12
 """Epochs and changed values that are printed; the files hold all."""
-SCORES = {"tm": "TM-score", "rmsd": "RMSD (Å)", "gdt_ts": "GDT-TS", "lddt": "lDDT"}
 
 
 def print_run(
@@ -147,9 +147,11 @@ def _print_scores(run: RunRecord) -> None:
     print(f"\nstructures sampled in epoch {latest}", end="")
     top = max(sampled, key=lambda epoch: sampled[epoch])
     print(f" (highest TM-score: {sampled[top]:.3f} in epoch {top})" if top != latest else "")
-    listing = table("", *SCORES.values(), numbers=tuple(SCORES.values()))
+    shown = [facts for name, facts in SCORES.items() if any(name in own for own in scores.values())]
+    headings = tuple(facts.heading for facts in shown)
+    listing = table("", *headings, numbers=headings)
     for who, values in scores.items():
-        cells = (f"{values[s]:.{2 if s == 'rmsd' else 3}f}" if s in values else "–" for s in SCORES)
+        cells = (f"{values[s.name]:.{s.digits}f}" if s.name in values else "–" for s in shown)
         listing.add_row(who, *cells)
     show(listing)
 

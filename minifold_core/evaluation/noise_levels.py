@@ -132,7 +132,8 @@ def batches_of(model: FoldModel, chains: Sequence[Chain], with_shuffled: bool = 
 
 def times_of(process: Process) -> tuple[int, ...]:
     """The noise levels at which a single step is judged."""
-    return tuple(dict.fromkeys(round(share * process.timesteps) for share in SHARES))
+    last = process.timesteps - 1
+    return tuple(dict.fromkeys(min(round(s * process.timesteps), last) for s in SHARES))
 
 
 @torch.no_grad()

@@ -17,6 +17,8 @@ from minifold_core.geometry.superpose import Superposition, optimal_rotation, su
 
 GDT_CUTOFFS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Ångström (Zemla 2003): the first four are those of GDT-HA, the last four those of GDT-TS."""
+SAME_FOLD = 0.5
+"""TM-score from which two structures mostly share a fold (Xu & Zhang 2010)."""
 SHORTEST_FRAGMENT = 4
 MAX_HALVINGS = 4
 MAX_ITERATIONS = 20

@@ -14,6 +14,7 @@ from minifold_core.data.records import Chain
 from minifold_core.evaluation.floors import floor_predictions, mirror_image
 from minifold_core.evaluation.metrics import tm_score
 from minifold_core.evaluation.shuffled import shuffled
+from minifold_core.evaluation.tm import SAME_FOLD
 from minifold_core.folding import Target, fold, steps_of
 from minifold_core.gates.chains import unrelated
 from minifold_core.gates.overfit import Load, Overfit, Progress
@@ -30,8 +31,6 @@ MOST_STEPS_ONE = 2000
 TM_ONE = 0.95
 TM_SIXTEEN = 0.9
 ABOVE_FLOOR = 0.05
-SAME_FOLD = 0.5
-"""TM-score (Xu & Zhang 2010)."""
 SAMPLES_ONE = 8
 
 
@@ -65,7 +64,7 @@ def one_chain_gate(
         f"one chain ({len(chain)} residues): DDIM TM > {TM_ONE:g} after at most "
         f"{MOST_STEPS_ONE:,} steps",
         f"TM {mean:.3f} after {plan.steps:,} steps{_hand(mirrored)}",
-        mean > TM_ONE,
+        mean > TM_ONE and plan.steps <= MOST_STEPS_ONE,
         {
             "chain": chain.name,
             "steps": plan.steps,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain as joined
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import tomli_w
 import torch
@@ -78,7 +79,13 @@ class Overfit:
             per_step = 1
         per_pass = -(-len(chains) // per_step)
         passes = max(1, steps // (config.epochs * per_pass))
-        return cls(load(changes), chains, passes, directory, seed)
+        plan = cls(load(changes), chains, passes, directory, seed)
+        if plan.steps > steps:
+            note(
+                f"warning: {directory.name} takes {plan.steps:,} steps instead of {steps:,}: a "
+                f"pass in each of {config.epochs} epochs (fewer: --set training.epochs=N)"
+            )
+        return plan
 
     @property
     def pack(self) -> Path:
@@ -125,7 +132,7 @@ class Overfit:
         with progress(what, trainer.total_steps, done) as advance:
             trainer.on_step = advance
             trainer.fit(run)
-        return load_model(run.last)[0]
+        return load_model(run.last)[0].to(device)
 
     def _lay_out(self) -> None:
         """Write the pack, which also says whose it is.
@@ -133,7 +140,12 @@ class Overfit:
         Raises:
             ProtectedError: it is there, and belongs to another training.
         """
-        about = {"recipe": tomli_w.dumps(self.recipe.to_tables()), "seed": self.seed}
+        coordinates = crc32(b"".join(chain.backbone.tobytes() for chain in self.chains))
+        about = {
+            "recipe": tomli_w.dumps(self.recipe.to_tables()),
+            "seed": self.seed,
+            "coordinates": coordinates,
+        }
         if not self.pack.exists():
             write_pack(self.pack, list(self._copies()), [], {"gates": about})
         pack = PackedDataset.open(self.pack)

@@ -22,7 +22,7 @@ class Averages:
 
     def add_each(self, name: str, values: Tensor) -> None:
         """Add the values [B] of B proteins, each as one."""
-        for value in values.detach().double().tolist():
+        for value in values.detach().cpu().double().tolist():
             self.add(name, value)
 
     def merge(self, other: Averages) -> None:

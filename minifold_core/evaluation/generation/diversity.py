@@ -14,11 +14,10 @@ from minifold_core.evaluation.generation.figures import Figure, Statistic, stati
 from minifold_core.evaluation.generation.gapless import AT_ONCE, gapless_tm
 from minifold_core.evaluation.generation.matching import MOST_PAIRS, Draw, Rows, exchanges
 from minifold_core.evaluation.generation.traces import Progress, Trace
+from minifold_core.evaluation.tm import SAME_FOLD
 
 Floats = NDArray[np.float64]
 
-SAME_FOLD = 0.5
-"""TM-score from which two structures mostly share a fold (Xu & Zhang 2010)."""
 MOST_SAMPLES = 2 * MOST_PAIRS
 """Samples that are compared with each other; they are drawn at random where there are more."""
 

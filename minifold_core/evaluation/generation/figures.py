@@ -116,7 +116,9 @@ def statistic_figure(
     ours = [samples(draw.samples) for draw in draws]
     first = np.array([natural(draw.first) for draw in draws])
     second = np.array([natural(draw.second) for draw in draws])
-    return _figure(name, n, ours, second, second.mean() + first - second)
+    known = second[np.isfinite(second)]
+    centre = known.mean() if len(known) else np.nan
+    return _figure(name, n, ours, second, centre + first - second)
 
 
 def divergence_figure(name: str, samples: Floats, natural: Floats, draws: Sequence[Draw]) -> Figure:

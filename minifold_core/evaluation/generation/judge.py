@@ -88,7 +88,7 @@ def _with_residuals(described: Described, law: SizeLaw) -> Described:
 
 def _shape_figures(ours: Described, natural: Described, draws: Sequence[Draw]) -> list[Figure]:
     histograms = {"pseudo_jsd": (ours.pseudo, natural.pseudo)}
-    if ours.backbones and natural.backbones:
+    if ours.backbones == len(ours) and natural.backbones:  # mixed sets would compare sizes
         histograms["ramachandran_jsd"] = (ours.ramachandran, natural.ramachandran)
     histograms["content_jsd"] = (ours.content, natural.content)
     divergences = (divergence_figure(name, *both, draws) for name, both in histograms.items())

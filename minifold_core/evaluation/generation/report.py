@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minifold_core.evaluation.generation.describe import Described
-from minifold_core.evaluation.generation.diversity import SAME_FOLD
 from minifold_core.evaluation.generation.figures import (
     ABOVE,
     BELOW,
@@ -19,6 +18,7 @@ from minifold_core.evaluation.generation.figures import (
 )
 from minifold_core.evaluation.generation.novelty import Nearest
 from minifold_core.evaluation.generation.size import SizeLaw
+from minifold_core.evaluation.tm import SAME_FOLD
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +83,7 @@ class GenerationReport:
         if not judged:
             return (
                 f"Fewer than {FEWEST} structures, or natural chains of their lengths, in each set: "
-                "too few to tell."
+                "too few to tell. A larger --data has natural chains of more lengths."
             )
         parts = [f"{len(by_verdict[WITHIN])} of {judged} figures are natural"]
         parts += [f"{v}: {', '.join(by_verdict[v])}" for v in (ABOVE, BELOW) if by_verdict[v]]
@@ -116,9 +116,12 @@ class GenerationReport:
             row = max(nearest, key=lambda row: self.nearest[row].tm)
             name, tm = self.nearest[row]
             beside = "held-out" if self.held_out else "other natural"
+            mean = sum(self.nearest[row].tm for row in nearest) / len(nearest)
+            most = f"{tm:.2f} ({self.samples.traces[row].name} and {name})"
             notes.append(
-                f"most like a natural chain: {self.samples.traces[row].name} and {name}, "
-                f"TM {tm:.2f}; beside it stand the nearest chains of {beside} chains"
+                f"TM to the nearest natural chain, of all {len(nearest)} structures that have one "
+                f"of similar length: {mean:.2f} on average, at most {most}; the table compares "
+                f"those that have partners with {beside} chains"
             )
         return notes
 

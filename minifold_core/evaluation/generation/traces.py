@@ -17,6 +17,7 @@ from minifold_core.data.limits import MIN_LENGTH, Limits
 from minifold_core.data.reading import read_files
 from minifold_core.data.records import Chain, Rejection
 from minifold_core.errors import RequestError
+from minifold_core.sample_files import is_trajectory
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 """Such as :func:`minifold_core.console.progress`: what is done, and in how many steps."""
@@ -73,6 +74,8 @@ def read_samples(inputs: Sequence[Path]) -> tuple[list[Trace], list[Rejection]]:
     """
     samples, rejected = [], []
     for path, _ in find_inputs(inputs):
+        if is_trajectory(path):  # its models are steps on the way to a sample
+            continue
         for read in read_files([path], LIMITS):
             if isinstance(read, Chain):
                 samples.append(Trace.of(read, str(path)))
