@@ -8,5 +8,5 @@ PREFIX = "minifold/"
 
 
 def phase(name: str) -> record_function:
-    """A context whose time ``minifold train --profile`` reports; without a profiler it is free."""
+    """A context whose time ``minifold train --profile`` reports; else it costs microseconds."""
     return record_function(PREFIX + name)

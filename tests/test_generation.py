@@ -3,6 +3,7 @@ import json
 from contextlib import nullcontext
 from dataclasses import replace
 
+import biotite.structure as struc
 import numpy as np
 import pytest
 import torch
@@ -105,16 +106,15 @@ def test_angles_of_an_ideal_helix_and_of_its_mirror_image() -> None:
 
 
 def test_dihedrals_of_a_backbone_are_those_of_biotite(windows) -> None:
-    biotite = pytest.importorskip("biotite.structure")
     chain = windows[0]
-    atoms = biotite.array(
+    atoms = struc.array(
         [
-            biotite.Atom(xyz, atom_name=name, element=name[0], res_id=i, res_name="ALA")
+            struc.Atom(xyz, atom_name=name, element=name[0], res_id=i, res_name="ALA")
             for i, residue in enumerate(chain.backbone)
             for xyz, name in zip(residue[:3], ("N", "CA", "C"), strict=True)
         ]
     )
-    phi, psi, _ = biotite.dihedral_backbone(atoms)
+    phi, psi, _ = struc.dihedral_backbone(atoms)
     ours = ramachandran_angles(*_backbone(chain)).numpy()
     assert ours[1:-1] == pytest.approx(np.stack([phi, psi], -1)[1:-1], abs=1e-4)
     assert np.isnan(ours[0]).any()

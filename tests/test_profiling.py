@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.autograd import DeviceType
 
 from minifold_core.cli.main import run
+from minifold_core.cli.profiling import on_cpu, time_table
 from minifold_core.training.board import Board
 from training_helpers import batch_of, trainer
 
@@ -51,6 +54,30 @@ def test_profile_says_when_a_training_is_too_short(
     assert run([*TRAIN, "--max-steps", "2", "--run-dir", str(tmp_path / "r"), "--profile"]) == 0
     assert "no profile: it begins after 3 steps" in capsys.readouterr().err
     assert not (tmp_path / "r" / "trace.json").exists()
+
+
+def test_phases_that_a_gpu_reports_again_are_counted_once() -> None:
+    def event(key: str, device: DeviceType, cpu: float, gpu: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            key=key,
+            device_type=device,
+            count=2,
+            is_user_annotation=not key.startswith("aten"),
+            cpu_time_total=cpu,
+            self_cpu_time_total=cpu,
+            self_device_time_total=gpu,
+        )
+
+    named = ("ProfilerStep*", "minifold/losses")
+    events = [event(key, DeviceType.CPU, 8000.0, 0.0) for key in named]
+    events += [event("aten::mm", DeviceType.CPU, 100.0, 4000.0)]
+    events += [event(key, DeviceType.CUDA, 0.0, 4000.0) for key in (*named, "gemm")]
+    made = time_table(on_cpu(events), 2, gpu=True)
+    rows = list(zip(*(column.cells for column in made.columns), strict=True))
+    assert ("  losses", "4.0", "100%") in rows
+    assert ("  aten::mm × 1", "2.0", "50%") in rows
+    assert rows[-1] == ("step", "4.0", "100%")
+    assert not any("gemm" in str(row[0]) for row in rows)
 
 
 def test_tensorboard_holds_what_the_step_log_holds_after_resuming_too(tmp_path: Path) -> None:

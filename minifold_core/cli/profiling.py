@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,6 @@ def profiled(advance: Advance, directory: Path, device: torch.device) -> Iterato
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else it prints that it starts and stops
     from rich.console import Console
-    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile, schedule
 
     from minifold_core.files import atomic
@@ -45,8 +44,7 @@ def profiled(advance: Advance, directory: Path, device: torch.device) -> Iterato
 
     def tell(made: profile) -> None:
         nonlocal measured
-        # On a GPU every named phase comes a second time, as what the GPU did meanwhile.
-        events = [each for each in made.key_averages() if each.device_type == DeviceType.CPU]
+        events = on_cpu(made.key_averages())
         measured = sum(event.count for event in events if event.key.startswith("ProfilerStep"))
         if not measured:
             return
@@ -69,11 +67,18 @@ def profiled(advance: Advance, directory: Path, device: torch.device) -> Iterato
         note(f"no profile: it begins after {WARM_UP} steps, and the training ended before")
 
 
+def on_cpu(events: Iterable[Any]) -> list[Any]:
+    """The events of the CPU: on a GPU a named phase comes again, as what the GPU did meanwhile."""
+    from torch.autograd import DeviceType
+
+    return [event for event in events if event.device_type == DeviceType.CPU]
+
+
 def time_table(events: Any, steps: int, gpu: bool) -> Table:
     """Milliseconds a step and shares of it: phases, what is in none of them, busiest operators.
 
     Args:
-        events: ``profile.key_averages()``, those of the CPU.
+        events: ``profile.key_averages()``, :func:`on_cpu`.
         steps: how many they span.
         gpu: count operators by their time on the GPU; phases are then the time to launch them.
     """
