@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
+from minifold_core.files import atomic
+from minifold_core.geometry.size import radius_of_gyration
 
 if TYPE_CHECKING:
     from minifold_core.folding import Fold, Target
@@ -30,11 +34,19 @@ COLUMNS = (
     "guidance",
     "temperature",
     "weights",
+    "rebuilt",
+    "sequence",
     "rg",
     "seconds",
 )
-"""``file`` lies beside the table, ``weights`` is a SHA-256, ``rg`` the radius of gyration in
-ångström, ``seconds`` the sample's share of its batch's time."""
+"""``file`` lies beside the table, ``weights`` is a SHA-256, ``rebuilt`` says whether the backbone
+was built onto the model's trace, ``rg`` is the radius of gyration in ångström, ``seconds`` the
+sample's share of its batch's time."""
+OUTCOMES = ("rg", "seconds")
+"""Columns that a sample has only once it is there."""
+
+Samples = Mapping[tuple[str, int], Path]
+"""The files of samples, by the names of their targets and their copy numbers."""
 
 
 def structure_paths(
@@ -44,24 +56,18 @@ def structure_paths(
 
     Raises:
         RequestError: two samples would share a file.
-        ProtectedError: one of the files exists.
     """
     paths = {
         (target.name, copy): out / f"{target.stem}{f'-{copy}' if count > 1 else ''}.{suffix}"
         for target in targets
         for copy in range(1, count + 1)
     }
-    files = list(paths.values())
-    if trajectory:
-        files += [file for path in paths.values() for file in trajectory_paths(path)]
+    files = [file for path in paths.values() for file in files_of(path, trajectory)]
     doubled = len(files) - len(set(files))
     if doubled:
         raise RequestError(
             f"{doubled} sequences would share a file name; give each a name of its own"
         )
-    there = [path for path in files if path.exists()]
-    if there:
-        raise ProtectedError(f"{there[0]} exists ({len(there)} such files); choose another --out")
     return paths
 
 
@@ -70,6 +76,11 @@ def trajectory_paths(structure: Path) -> tuple[Path, Path]:
     stem, suffix = structure.stem, structure.suffix
     states, predictions = (structure.with_name(f"{stem}{kind}{suffix}") for kind in TRAJECTORY)
     return states, predictions
+
+
+def files_of(structure: Path, trajectory: bool) -> tuple[Path, ...]:
+    """The files of one sample: its structure, and those of its trajectory if that is kept."""
+    return (structure, *(trajectory_paths(structure) if trajectory else ()))
 
 
 def is_trajectory(path: Path) -> bool:
@@ -86,12 +97,14 @@ class SampleTable:
         seed: of the noise.
         settings: of the sampler.
         weights: SHA-256 of the weights file.
+        rebuilt: whether backbones are built onto the traces of the model.
     """
 
     directory: Path
     seed: int
     settings: SamplingConfig
     weights: str
+    rebuilt: bool = False
 
     @property
     def path(self) -> Path:
@@ -107,14 +120,49 @@ class SampleTable:
         """
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise MinifoldError(f"{self.path} cannot be written: {why}") from None
-        if not text:
+        except OSError as error:
+            raise self._failed(error) from None
+        if not self._text():
             self._append(COLUMNS)
-        elif not text.startswith(_line(COLUMNS)) or not text.endswith("\n"):
-            raise ProtectedError(f"{self.path} is no table of samples; choose another --out")
+
+    def kept(
+        self, targets: Sequence[Target], paths: Samples, trajectory: bool
+    ) -> dict[tuple[str, int], dict[str, Any]]:
+        """The rows of those samples that an earlier call of the same kind has written.
+
+        Raises:
+            ProtectedError: a file is there that is not such a sample's, or the table knows a sample
+                by other settings or without its files.
+            MinifoldError: the table cannot be read.
+        """
+        listed = {row["file"]: row for row in self._rows()}
+        of_name = {target.name: target for target in targets}
+        kept = {}
+        for (name, copy), path in paths.items():
+            files = files_of(path, trajectory)
+            there = [file for file in files if file.exists()]
+            row = listed.get(path.name)
+            if row is None and there:
+                raise ProtectedError(
+                    f"{there[0]} exists and {self.path} does not list it; "
+                    "choose another --out, or move it away"
+                )
+            if row is None:
+                continue
+            plan = self._plan(of_name[name], copy, path)
+            for column, wanted in plan.items():
+                if row[column] != str(wanted):
+                    raise ProtectedError(
+                        f"{path} exists and has {column} {row[column]}, not {wanted}; "
+                        "choose another --out"
+                    )
+            if missing := [file for file in files if file not in there]:
+                raise ProtectedError(
+                    f"{self.path} lists {path.name}, but {missing[0]} is not there; "
+                    "choose another --out"
+                )
+            kept[name, copy] = plan | {column: float(row[column]) for column in OUTCOMES}
+        return kept
 
     def add(self, done: Fold, file: Path) -> dict[str, Any]:
         """Append the row of a sample that is on disk as ``file``, and return it.
@@ -122,19 +170,51 @@ class SampleTable:
         Raises:
             MinifoldError: it cannot be written; the table is as it was.
         """
-        row = {
-            "name": done.target.name,
-            "copy": done.copy,
-            "length": len(done.target.sequence),
+        trace = done.coords[None]
+        size = radius_of_gyration(trace, torch.ones_like(trace[..., 0]))
+        row = self._plan(done.target, done.copy, file)
+        row |= {"rg": round(float(size), 3), "seconds": round(done.seconds, 3)}
+        self._append(row[name] for name in COLUMNS)
+        return row
+
+    def arrange(self, paths: Iterable[Path]) -> None:
+        """Bring the rows of ``paths`` into this order, behind those of other samples.
+
+        Raises:
+            MinifoldError: the table cannot be read or written; it is as it was.
+        """
+        place = {path.name: number for number, path in enumerate(paths)}
+        rows = sorted(self._rows(), key=lambda row: place.get(row["file"], -1))
+        lines = [COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]
+        with atomic(self.path) as unfinished:
+            unfinished.write_text("".join(map(_line, lines)), encoding="utf-8", newline="")
+
+    def _plan(self, target: Target, copy: int, file: Path) -> dict[str, Any]:
+        """What a row holds before there is a sample."""
+        return {
+            "name": target.name,
+            "copy": copy,
+            "length": len(target.sequence),
             "file": file.name,
             "seed": self.seed,
             **self.settings.model_dump(),
             "weights": self.weights,
-            "rg": round(done.radius_of_gyration, 3),
-            "seconds": round(done.seconds, 3),
+            "rebuilt": self.rebuilt,
+            "sequence": target.sequence,
         }
-        self._append(row[name] for name in COLUMNS)
-        return row
+
+    def _rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self._text(), newline="")))
+
+    def _text(self) -> str:
+        """The table so far; empty if there is none."""
+        try:
+            text = self.path.read_bytes().decode() if self.path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._failed(error) from None
+        if text and not (text.startswith(_line(COLUMNS)) and text.endswith("\n")):
+            raise ProtectedError(f"{self.path} is no table of samples; choose another --out")
+        return text
 
     def _append(self, cells: Iterable[object]) -> None:
         line = _line(cells).encode()
@@ -146,7 +226,11 @@ class SampleTable:
                     raise OSError(0, "the disk is full")
                 os.fsync(file.fileno())
         except OSError as error:
-            raise MinifoldError(f"{self.path} cannot be written: {error.strerror}") from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError | UnicodeDecodeError) -> MinifoldError:
+        why = getattr(error, "strerror", None) or error
+        return MinifoldError(f"{self.path} cannot be written: {why}")
 
 
 def _line(cells: Iterable[object]) -> str:

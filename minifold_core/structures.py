@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,21 @@ from torch import Tensor
 
 from minifold_core.errors import MinifoldError, RequestError, did_you_mean
 from minifold_core.files import atomic
-from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
+from minifold_core.residues import (
+    BACKBONE_ATOMS,
+    MAX_SIDECHAIN_ATOMS,
+    ONE_TO_THREE,
+    SIDECHAIN_ATOMS,
+)
+from minifold_core.structure_headers import CHAIN_ID, pdb_header, pdbx_categories, polymer
 
 FORMATS = (".pdb", ".cif", ".bcif")
-CHAIN_ID = "A"
 C_OXT = 1.25
 """Length of a carboxylate C-O bond in ångström (Engh & Huber 1991)."""
 PDB_COORDINATES = (-999.999, 9999.999)
 PDB_B_FACTORS = (-99.99, 999.99)
 PDB_LAST_RESIDUE = 9999
 NO_CONFIDENCE = "B-factors are 0: these models give no confidence."
-PDB_REMARK = 6
-"""The first of the numbers that PDB files keep for free text."""
-PDB_TEXT = 68
-"""Characters of free text in a line of remarks."""
 
 
 def write_structure(
@@ -38,6 +38,7 @@ def write_structure(
     residue_index: Tensor | np.ndarray | None = None,
     *,
     atoms: tuple[str, ...] = ("CA",),
+    sidechain: Tensor | np.ndarray | None = None,
     b_factors: Tensor | np.ndarray | None = None,
     name: str = "minifold",
     remarks: Sequence[str] = (),
@@ -45,7 +46,7 @@ def write_structure(
     """Write one chain; the file appears complete or not at all.
 
     A trace of Cα atoms is written as just that. A full backbone gets its terminal oxygen OXT,
-    which simulation programs ask for.
+    which simulation programs ask for; with side chains all heavy atoms are there.
 
     Args:
         path: ends in ``.pdb``, ``.cif`` or ``.bcif``, which chooses the format.
@@ -54,6 +55,9 @@ def write_structure(
         residue_index: [L] increasing positions along the chain, from 0; numbers in the file are one
             higher. Default 0 ... L-1.
         atoms: the A atom names, in the order of ``coords``.
+        sidechain: [L, 10, 3] heavy side-chain atoms in ångström, in the order of
+            :data:`~minifold_core.residues.SIDECHAIN_ATOMS`; those that a residue has are written
+            behind its other atoms. Default none.
         b_factors: [L] what the B-factor column is to hold, such as a confidence; default 0, which
             the header explains (:data:`NO_CONFIDENCE`).
         name: identifier of the entry; signs that a file format forbids become ``_``.
@@ -71,7 +75,9 @@ def write_structure(
     index = _positions(path, sequence, residue_index)
     b = np.zeros(len(sequence)) if b_factors is None else _numbers(b_factors)
     remarks = [*remarks, NO_CONFIDENCE] if b_factors is None else remarks
-    _write(path, _model(path, xyz, sequence, index, atoms, b), name, remarks)
+    side = None if sidechain is None else _numbers(sidechain)
+    model = _model(path, xyz, sequence, index, atoms, b, side)
+    _write(path, model, sequence, index, name, remarks)
 
 
 def write_models(
@@ -96,7 +102,7 @@ def write_models(
     path = Path(path)
     index, b = _positions(path, sequence, residue_index), np.zeros(len(sequence))
     models = [_model(path, x[:, None], sequence, index, ("CA",), b) for x in _numbers(coords)]
-    _write(path, stack(models), name, [*remarks, NO_CONFIDENCE])
+    _write(path, stack(models), sequence, index, name, [*remarks, NO_CONFIDENCE])
 
 
 def _positions(path: Path, sequence: str, residue_index: Tensor | np.ndarray | None) -> np.ndarray:
@@ -121,17 +127,37 @@ def _model(
     index: np.ndarray,
     atoms: tuple[str, ...],
     b: np.ndarray,
+    sidechain: np.ndarray | None = None,
 ) -> AtomArray:
-    """Atoms at ``xyz`` [L, A, 3], if they can be written to ``path``."""
+    """Atoms at ``xyz`` [L, A, 3] and ``sidechain`` [L, 10, 3], if ``path`` can hold them."""
     length = len(sequence)
     if length == 0 or xyz.shape != (length, len(atoms), 3) or {len(index), len(b)} != {length}:
         raise MinifoldError(
             f"{path}: {length} residues of {len(atoms)} atoms do not agree with coordinates "
             f"{xyz.shape}, {len(index)} residue positions and {len(b)} B-factors"
         )
+    names = np.tile(np.array(atoms, "U4"), (length, 1))
+    if sidechain is not None:
+        side = _sidechain_names(sequence)
+        if sidechain.shape != (*side.shape, 3):
+            raise MinifoldError(
+                f"{path}: side chains {sidechain.shape} do not agree with {length} residues of "
+                f"{MAX_SIDECHAIN_ATOMS} atoms"
+            )
+        there = np.where((side != "")[..., None], sidechain, 0)
+        xyz, names = np.concatenate([xyz, there], 1), np.concatenate([names, side], 1)
     _check_numbers(path, "coordinate", xyz.reshape(length, -1), PDB_COORDINATES)
     _check_numbers(path, "B-factor", b[:, None], PDB_B_FACTORS)
-    return _atom_array(xyz, sequence, index + 1, atoms, b)
+    return _atom_array(xyz, names, sequence, index + 1, b)
+
+
+def _sidechain_names(sequence: str) -> np.ndarray:
+    """[L, 10] names of heavy side-chain atoms, empty where a residue has none."""
+    names = np.zeros((len(sequence), MAX_SIDECHAIN_ATOMS), "U4")
+    for row, code in enumerate(sequence.upper()):
+        own = SIDECHAIN_ATOMS.get(code, ())
+        names[row, : len(own)] = own
+    return names
 
 
 def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
@@ -155,22 +181,23 @@ def _check_numbers(path: Path, what: str, values: np.ndarray, limits: tuple[floa
 
 
 def _atom_array(
-    xyz: np.ndarray, sequence: str, numbers: np.ndarray, atoms: tuple[str, ...], b: np.ndarray
+    xyz: np.ndarray, names: np.ndarray, sequence: str, numbers: np.ndarray, b: np.ndarray
 ) -> AtomArray:
-    length = len(sequence)
-    residue = np.repeat(np.arange(length), len(atoms))
-    flat, names = xyz.reshape(-1, 3), list(atoms) * length
-    if set(BACKBONE_ATOMS) <= set(atoms):
-        ca, c, o = (xyz[-1, atoms.index(atom)] for atom in ("CA", "C", "O"))
+    """Atoms at ``xyz`` [L, A, 3] called ``names`` [L, A]; those without a name are left out."""
+    residue, column = np.nonzero(names != "")
+    flat, called = xyz[residue, column], names[residue, column]
+    last = names[-1].tolist()
+    if set(BACKBONE_ATOMS) <= set(last):
+        ca, c, o = (xyz[-1, last.index(atom)] for atom in ("CA", "C", "O"))
         flat = np.vstack([flat, _terminal_oxygen(ca, c, o)])
-        residue, names = np.append(residue, length - 1), [*names, "OXT"]
+        residue, called = np.append(residue, len(sequence) - 1), np.append(called, "OXT")
     array = AtomArray(len(flat))
     array.coord = flat.round(3).astype(np.float32)
     array.chain_id[:] = CHAIN_ID
     array.res_id = numbers[residue]
     array.res_name = np.array([ONE_TO_THREE.get(code, "UNK") for code in sequence.upper()])[residue]
-    array.atom_name = np.array(names)
-    array.element = np.array([atom[0] for atom in names])
+    array.atom_name = called
+    array.element = np.array([atom[0] for atom in called])
     array.set_annotation("b_factor", b[residue])
     array.set_annotation("occupancy", np.ones(len(flat)))
     return array
@@ -185,43 +212,34 @@ def _terminal_oxygen(ca: np.ndarray, c: np.ndarray, o: np.ndarray) -> np.ndarray
 
 
 def _write(
-    path: Path, atoms: AtomArray | AtomArrayStack, name: str, remarks: Sequence[str]
+    path: Path,
+    atoms: AtomArray | AtomArrayStack,
+    sequence: str,
+    index: np.ndarray,
+    name: str,
+    remarks: Sequence[str],
 ) -> None:
     name = re.sub(r"[^A-Za-z0-9.+-]", "_", name) or "_"
+    residues = polymer(sequence, index)
     file: Any
     if path.suffix == ".pdb":
         file = pdb.PDBFile()
         file.set_structure(atoms)
-        file.lines = [*_pdb_header(name, remarks), *_terminated(file.lines, atoms), "END"]
+        header = pdb_header(name, remarks, residues)
+        file.lines = [*header, *_terminated(file.lines, atoms), "END"]
     else:
-        details = " ".join(remarks) or "."
-        about = {
-            "entry": {"id": name},
-            "struct": {"entry_id": name, "title": name, "pdbx_model_details": details},
-            "exptl": {"entry_id": name, "method": "THEORETICAL MODEL"},
-            "entity": {"id": 1, "type": "polymer"},
-            "entity_poly": {"entity_id": 1, "type": "polypeptide(L)"},
-            "struct_asym": {"id": CHAIN_ID, "entity_id": 1},
-        }
+        about = pdbx_categories(name, remarks, residues)
         binary = path.suffix == ".bcif"
         category = pdbx.BinaryCIFCategory if binary else pdbx.CIFCategory
         block = pdbx.BinaryCIFBlock if binary else pdbx.CIFBlock
         kind = pdbx.BinaryCIFFile if binary else pdbx.CIFFile
         file = kind({name: block({key: category(table) for key, table in about.items()})})
         pdbx.set_structure(file, atoms)
+        sites = file.block["atom_site"]
+        # Where in entity_poly_seq; biotite repeats the residue number here.
+        sites["label_seq_id"] = np.resize(atoms.res_id - index[0], sites.row_count)
     with atomic(path) as unfinished:
         file.write(str(unfinished))
-
-
-def _pdb_header(name: str, remarks: Sequence[str]) -> list[str]:
-    text = [line for remark in remarks for line in textwrap.wrap(remark.upper(), PDB_TEXT)]
-    head = f"REMARK {PDB_REMARK:3}"
-    return [
-        f"TITLE     {name}"[:80],
-        "EXPDTA    THEORETICAL MODEL",
-        *([head] if text else []),
-        *(f"{head} {line}" for line in text),
-    ]
 
 
 def _terminated(lines: list[str], atoms: AtomArray | AtomArrayStack) -> list[str]:

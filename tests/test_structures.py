@@ -7,12 +7,13 @@ import torch
 from biotite.structure.io import pdb, pdbx
 
 from minifold_core.errors import MinifoldError, RequestError
-from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE
+from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE, SIDECHAIN_ATOMS
 from minifold_core.structures import write_models, write_structure
 
 SEQUENCE = "ACDEFGHIKLMNPQRSTVWYX"
 INDEX = torch.tensor([*range(10), *range(14, 25)])
 COORDS = 20 * torch.randn(len(SEQUENCE), 4, 3, generator=torch.Generator().manual_seed(0))
+SIDECHAIN = 20 * torch.randn(len(SEQUENCE), 10, 3, generator=torch.Generator().manual_seed(1))
 SUFFIXES = (".pdb", ".cif", ".bcif")
 
 
@@ -21,6 +22,46 @@ def read(path: Path):
         return pdb.PDBFile.read(path).get_structure(model=1, extra_fields=["b_factor"])
     file = (pdbx.CIFFile if path.suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
     return pdbx.get_structure(file, model=1, extra_fields=["b_factor"])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_all_heavy_atoms_are_read_back(tmp_path: Path, suffix: str) -> None:
+    """By biotite in each format, by gemmi in text, with the atoms that each residue has."""
+    path = tmp_path / f"out{suffix}"
+    write_structure(path, COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS, sidechain=SIDECHAIN)
+    expected = [
+        (int(INDEX[row]) + 1, ONE_TO_THREE[code], name, place.tolist())
+        for row, code in enumerate(SEQUENCE)
+        for name, place in zip(
+            (*BACKBONE_ATOMS, *SIDECHAIN_ATOMS[code]),
+            (*COORDS[row], *SIDECHAIN[row]),
+            strict=False,
+        )
+    ]
+    atoms = read(path)
+    found = [(int(a.res_id), str(a.res_name), str(a.atom_name), a.coord.tolist()) for a in atoms]
+    assert [each[:3] for each in found[:-1]] == [each[:3] for each in expected]
+    assert [each[3] for each in found[:-1]] == [
+        pytest.approx(each[3], abs=6e-4) for each in expected
+    ]
+    assert found[-1][2] == "OXT"
+    assert all(a.element == a.atom_name[0] for a in atoms)
+    if suffix != ".bcif":
+        (chain,) = gemmi.read_structure(str(path))[0]
+        again = [(r.seqid.num, r.name, a.name, a.pos.tolist()) for r in chain for a in r]
+        assert [each[:3] for each in again] == [each[:3] for each in found]
+        np.testing.assert_allclose([e[3] for e in again], [e[3] for e in found], atol=6e-4)
+
+
+def test_side_chains_are_checked_where_a_residue_has_them(tmp_path: Path) -> None:
+    path, odd = tmp_path / "out.pdb", SIDECHAIN.clone()
+    odd[5] = float("nan")  # glycine
+    write_structure(path, COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS, sidechain=odd)
+    odd[0, 0] = float("nan")
+    with pytest.raises(MinifoldError, match="of residue 1 is not finite"):
+        write_structure(path, COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS, sidechain=odd)
+    with pytest.raises(MinifoldError, match="do not agree with 21 residues of 10 atoms"):
+        write_structure(path, COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS, sidechain=odd[:, :4])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -112,11 +153,46 @@ def test_a_header_says_that_it_is_a_model_without_confidence(tmp_path: Path, suf
         assert ("B-factors are 0" in details, " word" * 20 in details) == (said, said)
 
 
-def test_mmcif_names_the_chain_as_a_protein(tmp_path: Path) -> None:
-    write_structure(tmp_path / "a.cif", COORDS, SEQUENCE, INDEX, atoms=BACKBONE_ATOMS)
-    (entity,) = gemmi.read_structure(str(tmp_path / "a.cif")).entities
-    assert entity.polymer_type == gemmi.PolymerType.PeptideL
-    assert entity.subchains == ["A"]
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("kind", ["backbone", "trajectory"])
+def test_other_programs_see_the_sequence(tmp_path: Path, suffix: str, kind: str) -> None:
+    # Residues 8-17 and 22-32: what lies between is part of the chain, and unknown.
+    path, numbers = tmp_path / f"out{suffix}", INDEX + 7
+    if kind == "backbone":
+        write_structure(path, COORDS, SEQUENCE, numbers, atoms=BACKBONE_ATOMS)
+    else:
+        write_models(path, COORDS[:, 1].expand(3, -1, -1), SEQUENCE, numbers)
+    whole = "ACDEFGHIKLXXXXMNPQRSTVWYX"
+    if suffix != ".pdb":
+        file = (pdbx.CIFFile if suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
+        assert {chain: str(seq) for chain, seq in pdbx.get_sequence(file).items()} == {"A": whole}
+        labels = pdbx.get_structure(file, model=1, use_author_fields=False).res_id
+        assert sorted(set(labels)) == (INDEX + 1).tolist()
+    if suffix != ".bcif":  # gemmi does not read it
+        structure = gemmi.read_structure(str(path))
+        structure.setup_entities()
+        (entity,) = structure.entities
+        assert entity.polymer_type == gemmi.PolymerType.PeptideL
+        assert gemmi.one_letter_code(entity.full_sequence) == whole
+        for model in structure:
+            (chain,) = model
+            fit = gemmi.align_sequence_to_polymer(
+                entity.full_sequence, chain.get_polymer(), entity.polymer_type
+            )
+            assert fit.match_count == len(SEQUENCE)
+        assert structure[0][0][-1].seqid.num == 32
+
+
+@pytest.mark.parametrize("length", [300, 3])
+def test_a_chain_without_a_sequence_is_one_of_unknown_residues(tmp_path: Path, length: int) -> None:
+    for suffix in (".cif", ".pdb"):
+        write_structure(tmp_path / f"a{suffix}", torch.randn(length, 3), "X" * length)
+        structure = gemmi.read_structure(str(tmp_path / f"a{suffix}"))
+        structure.setup_entities()
+        assert structure.entities[0].full_sequence == ["UNK"] * length
+    file = pdbx.CIFFile.read(tmp_path / "a.cif")
+    assert str(pdbx.get_sequence(file)["A"]) == "X" * length
+    assert max(map(len, (tmp_path / "a.cif").read_text().splitlines())) < 132
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

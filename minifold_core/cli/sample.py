@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minifold_core.cli.embeddings import EmbeddingsOption, embedded_targets
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
 from minifold_core.cli.sequences import read_targets, tell_of_unusual
-from minifold_core.console import note, progress
+from minifold_core.console import Advance, note, progress
 from minifold_core.errors import RequestError, did_you_mean
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from minifold_core.folding import Fold
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
+    from minifold_core.training.stopping import Stop
     from minifold_core.weights.header import Header
 
 FORMATS = ("pdb", "cif", "bcif")
@@ -66,6 +68,7 @@ def sample(
     length: Annotated[
         int | None, typer.Option(min=1, help="No sequence: this many residues.")
     ] = None,
+    embeddings: EmbeddingsOption = None,
     count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
     steps: StepsOption = None,
     eta: EtaOption = None,
@@ -91,6 +94,9 @@ def sample(
     of the structures is 0: these models give no confidence. --trajectory adds two files per
     structure, with a model for each step: the noised Cα trace that the step began from (xt) and
     what the model took it for (x0).
+
+    Ctrl-C stops after the step at hand. The same command goes on: it leaves the structures that
+    samples.csv lists as they are, and samples the others as if it had never stopped.
     """
     if file_format not in FORMATS:
         raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
@@ -102,12 +108,14 @@ def sample(
     from minifold_core.folding import fold, steps_of
     from minifold_core.sample_files import SampleTable, structure_paths
     from minifold_core.training.objective import build_process
+    from minifold_core.training.stopping import stop_on_signals
     from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.find import find_weights
     from minifold_core.weights.io import load_model
 
     file = find_weights(weights)
     model, header = load_model(file)
+    targets = embedded_targets(targets, model.recipe, embeddings, hidden=length is not None)
     process = build_process(model.recipe)  # refuses a model that denoises nothing
     if rebuild and any("backbone" in step.gives.values() for step in model.wiring.steps):
         raise RequestError(f"--rebuild: {model.recipe.id} places N, C and O itself; leave it out")
@@ -116,33 +124,59 @@ def sample(
     warn_of_random_encoder(header)
     tell_of_unusual(targets)
     paths = structure_paths(out, targets, count, file_format, trajectory)
-    table = SampleTable(out, seed, settings, file_sha256(file))
-    table.start()
-    results: list[dict[str, Any]] = []
-    with progress("sampling", steps_of(targets, settings, count, at_once)) as advance:
-        for done in fold(
-            model,
-            targets,
-            settings,
-            count=count,
-            seed=seed,
-            device=chosen,
-            at_once=at_once,
-            record=trajectory,
-            on_step=trimming(advance),
-        ):
-            path = paths[done.target.name, done.copy]
-            if rebuild:
-                save_fold(with_backbone(done), path, REBUILT)
-            else:
-                save_fold(done, path)
-            results.append(table.add(done, path) | {"file": str(path)})
+    table = SampleTable(out, seed, settings, file_sha256(file), rebuild)
+    rows = table.kept(targets, paths, trajectory)
+    if rows:
+        note(f"going on: {len(rows)} of {_count(len(paths), 'structure')} are in {out} already")
+    total = steps_of(targets, settings, count, at_once, rows)
+    with stop_on_signals() as stop:
+        try:
+            with progress("sampling", total) as advance:
+                folds = fold(
+                    model,
+                    targets,
+                    settings,
+                    count=count,
+                    seed=seed,
+                    device=chosen,
+                    at_once=at_once,
+                    skip=set(rows),
+                    record=trajectory,
+                    on_step=_until(stop, trimming(advance)),
+                )
+                table.start()
+                for done in folds:
+                    key = done.target.name, done.copy
+                    if rebuild:
+                        save_fold(with_backbone(done), paths[key], REBUILT)
+                    else:
+                        save_fold(done, paths[key])
+                    rows[key] = table.add(done, paths[key])
+        except KeyboardInterrupt:
+            note(
+                f"stopped: {len(rows)} of {_count(len(paths), 'structure')} are in {out}; "
+                "the same command goes on with the others"
+            )
+            raise typer.Exit(stop.code) from None
+    table.arrange(paths.values())
+    results = [rows[key] | {"file": str(path)} for key, path in paths.items()]
     if as_json:
         emit_json(results)
     else:
-        shown = [str(row["file"]) for row in results[:5]] + ["..."] * (len(results) > 5)
+        shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
         print(f"{what} in {out}: {', '.join(shown)}")
+
+
+def _until(stop: Stop, on_step: Advance) -> Callable[[int], None]:
+    """``on_step``, which ends the sampling if someone asked for that."""
+
+    def after(steps: int) -> None:
+        on_step(steps)
+        if stop.code:
+            raise KeyboardInterrupt
+
+    return after
 
 
 def _count(number: int, noun: str) -> str:
@@ -165,7 +199,15 @@ def save_fold(done: Fold, path: Path, *remarks: str) -> None:
     if done.backbone is not None:
         coords, atoms = done.backbone, BACKBONE_ATOMS
     chain = target.sequence, target.residue_index
-    write_structure(path, coords, *chain, atoms=atoms, name=path.stem, remarks=remarks)
+    write_structure(
+        path,
+        coords,
+        *chain,
+        atoms=atoms,
+        sidechain=done.sidechain,
+        name=path.stem,
+        remarks=remarks,
+    )
     if steps is not None:
         kinds = (STATES, steps.states), (PREDICTIONS, steps.predictions)
         for file, (remark, models) in zip(trajectory_paths(path), kinds, strict=True):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from minifold_core.folding import Target
 
 STOP, GAPS = "*", "-."
+MIN_RESIDUES = 3
+"""A frame takes three Cα in a row; fewer have no orientation, and there is no fold to sample."""
 
 
 def read_targets(
@@ -22,15 +24,29 @@ def read_targets(
     """The proteins to sample, from the one source that is given.
 
     Raises:
-        RequestError: there is not exactly one, or it cannot be read, or a sequence is none.
+        RequestError: there is not exactly one, or it cannot be read, or a sequence is none or too
+            short.
     """
-    from minifold_core.folding import Target
-
     sources = {"--sequence": sequence, "--fasta": fasta, "--data": data, "--length": length}
     given = [flag for flag, value in sources.items() if value is not None]
     if len(given) != 1:
         what = f"{' and '.join(given)} are both given" if given else "nothing to sample"
         raise RequestError(f"{what}; give one of {', '.join(sources)}")
+    targets = _targets(sequence, fasta, data, split, length)
+    for target in targets:
+        if (count := len(target.sequence)) < MIN_RESIDUES:
+            raise RequestError(
+                f"{given[0]}, {target.name}: {count} residue{'s' * (count > 1)}; "
+                f"a structure needs at least {MIN_RESIDUES}"
+            )
+    return targets
+
+
+def _targets(
+    sequence: str | None, fasta: Path | None, data: str | None, split: str, length: int | None
+) -> list[Target]:
+    from minifold_core.folding import Target
+
     if sequence is not None:
         return [Target("sequence", clean(sequence, "--sequence"))]
     if length is not None:
@@ -89,15 +105,16 @@ def clean(sequence: str, where: str) -> str:
 
 
 def tell_of_unusual(targets: Sequence[Target]) -> None:
-    """One line about residues that no model knows, and one about chains longer than usual."""
-    from minifold_core.data.limits import MAX_LENGTH
+    """One line about residues that no model knows, and one about a length that is unusual."""
+    from minifold_core.data.limits import MAX_LENGTH, MIN_LENGTH
 
     rare = sorted({code for target in targets for code in target.sequence} - {*ONE_TO_TOKEN, "X"})
     if rare:
         note(f"note: {', '.join(rare)} are sampled as X, an unknown residue")
-    longest = max(targets, key=lambda target: len(target.sequence))
-    if len(longest.sequence) > MAX_LENGTH:
-        note(
-            f"note: {longest.name} has {len(longest.sequence)} residues; models train on up to "
-            f"{MAX_LENGTH} unless their data was packed with --max-length"
-        )
+    ends = (choose(targets, key=lambda target: len(target.sequence)) for choose in (min, max))
+    for target in dict.fromkeys(ends):
+        if not MIN_LENGTH <= (length := len(target.sequence)) <= MAX_LENGTH:
+            note(
+                f"note: {target.name} has {length} residues; models train on {MIN_LENGTH} to "
+                f"{MAX_LENGTH} unless their data was packed with --min-length or --max-length"
+            )
