@@ -33,7 +33,7 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
+def progress(what: str, total: int, done: int = 0, lines: int = 0) -> Iterator[Advance]:
     """Show the progress of long work: what is done, what it says, and how long it will take.
 
     A rich bar on a terminal, a plain line every few seconds elsewhere.
@@ -42,6 +42,7 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
         what: a word for it.
         total: its steps.
         done: those that were done before.
+        lines: plain lines at most, the last one when all is done; 0 sets no limit.
     """
     if sys.stderr.isatty() and first_process():
         from rich.console import Console
@@ -54,14 +55,17 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
             yield lambda steps, words="": bar.update(task, advance=steps, words=words)
         return
 
-    before, began, told = done, time.monotonic(), time.monotonic()
+    before, began, told, mark = done, time.monotonic(), time.monotonic(), done
 
     def advance(steps: int, words: str = "") -> None:
-        nonlocal done, told
+        nonlocal done, told, mark
         done += steps
         now = time.monotonic()
-        if now - told >= PLAIN_INTERVAL_S:
-            told = now
+        due = now - told >= PLAIN_INTERVAL_S
+        if lines:
+            due = done >= total or (due and (done - mark) * lines >= total)
+        if due:
+            told, mark = now, done
             left = timedelta(seconds=round((total - done) * (now - began) / max(done - before, 1)))
             note(f"{what}: {done}/{total} · {left} left{words and ' · '}{words}")
 

@@ -192,22 +192,6 @@ def test_weights_walk_from_v12b_to_v14(v12b: Path, tmp_path: Path, minifold: Min
     assert "fresh: heads.backbone" in told
 
 
-def test_inspect_tells_what_is_in_a_file(v12b: Path, tmp_path: Path, minifold: Minifold) -> None:
-    described = json.loads(minifold("inspect", v12b, "--json").stdout)
-    assert (described["hash"], described["epoch"]) == ("checked", 30)
-    assert described["version"]["id"] == "v12b"
-    assert described["slots"]["denoiser"]["component"] == "ipa/1"
-    assert described["slots"]["denoiser"]["dtypes"] == ["F32"]
-    assert described["parameters"] == 855_533
-    text = minifold("inspect", v12b).stdout
-    assert "hash checked" in text
-    assert "v12b (nano) · step 120, epoch 30 · encoder trained" in text
-    torch.save({"model": open_weights(v12b).load()}, tmp_path / "theirs.pt")
-    text = minifold("inspect", tmp_path / "theirs.pt").stdout
-    assert "theirs.pt (the tensors of v12 or v12b, nano)" in text
-    assert "took 'model'" in text
-
-
 def full_size(path: Path, version: str) -> Path:
     """A full-size file with a true header and no data: a plan may not read any."""
     recipe = load_recipe(version)

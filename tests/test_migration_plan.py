@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import math
-import random
 import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from migration_helpers import edited, planned, structure
 from minifold_core.catalogue import components_of, natural
-from minifold_core.components import ComponentSpec
 from minifold_core.discovery import find_versions, version_package
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.manifest import read_manifest
-from minifold_core.recipe import load_recipe
 from minifold_core.recipe_tree import read_source
-from minifold_core.weights import lineage, rules, verdicts
+from minifold_core.weights import lineage
 from minifold_core.weights.lineage import Route, read_step
 from minifold_core.weights.plan import Plan, plan_migration
-from minifold_core.weights.ranges import ranges
-from minifold_core.weights.report import Report
 from minifold_core.weights.structure import Structure, slot_of
 from minifold_core.weights.verdicts import CARRIED
 
@@ -35,15 +29,6 @@ VERSIONS = sorted(
 )
 SIZES = ("full", "nano")
 TRUNK = ("encoder", "aux_pair_stack", "heads.rg", "heads.distance")
-
-
-def structure(version: str, size: str = "full", swaps: Any = None, **values: Any) -> Structure:
-    changed = {key.replace("__", "."): value for key, value in values.items()}
-    return Structure.of_recipe(load_recipe(version, size, swaps, changed))
-
-
-def planned(source: str, target: str, size: str = "full", **options: Any) -> Plan:
-    return plan_migration(structure(source, size), structure(target, size), **options)
 
 
 def shapes_by_slot(version: str, size: str) -> dict[str, dict[str, list[int]]]:
@@ -150,35 +135,24 @@ def test_the_same_weights_at_other_settings_are_noted() -> None:
     )
 
 
+def test_a_slot_that_another_file_fills_is_held_to_no_claim_and_no_shape() -> None:
+    source = structure("v12b", "nano")
+    odd = {n: (*s, 9) if n.startswith("encoder.") else s for n, s in source.tensors.items()}
+    target = structure("v13", "nano")
+    assert plan_migration(replace(source, tensors=odd), target).faults
+    made = plan_migration(replace(source, tensors=odd), target, elsewhere={"encoder": "other"})
+    assert not made.faults
+    assert "encoder" not in {entry.slot for entry in made.moves}
+    assert "encoder" not in {expected.slot for expected in made.expectations}
+    assert {e.why for e in made.entries if e.slot == "encoder"} == {"other"}
+    targets = [entry.target for entry in made.entries if entry.target]
+    assert sorted(targets) == sorted(target.tensors), "each once"
+
+
 def test_nothing_in_common_is_refused_even_if_mismatch_is_allowed() -> None:
     made = plan_migration(structure("v13", "nano"), structure("v13"), allow_mismatch=True)
     with pytest.raises(ProtectedError, match="nothing carries over"):
         made.check()
-
-
-def edited(source: Structure, edit: str) -> Structure:
-    """A file's structure with one thing wrong."""
-    tensors = dict(source.tensors)
-    name = next(n for n in tensors if n.startswith("denoiser.blocks.1.") and n.endswith("weight"))
-    if edit == "shape":
-        tensors[name] = (*tensors[name][:-1], tensors[name][-1] + 1)
-    elif edit == "extra":
-        tensors["denoiser.blocks.1.gate.weight"] = (3,)
-    elif edit == "missing":
-        del tensors[name]
-    elif edit == "slot renamed":
-        tensors = {n.replace("denoiser.", "net.", 1): s for n, s in tensors.items()}
-    elif edit == "module renamed":
-        tensors = {
-            re.sub(r"^(denoiser\.blocks)", r"denoiser.layers", n): s for n, s in tensors.items()
-        }
-    elif edit == "inner renamed":
-        word = name.split(".")[3]
-        renamed = {n: n.replace(f".{word}.", ".old.") for n in tensors if n.startswith("denoiser.")}
-        tensors = {renamed.get(n, n): s for n, s in tensors.items()}
-    else:
-        tensors["stray.weight"] = (3,)
-    return replace(source, tensors=tensors)
 
 
 EDITS = {
@@ -262,172 +236,3 @@ def test_a_route_goes_through_the_common_ancestor() -> None:
     assert [s.version for s in Route.between(lines["v14"], lines["v12b"])] == ["v13", "v14"]
     assert not Route.between(lines["v14"], lines["v14"])
     assert not Route.between((), lines["v14"])
-
-
-# Rules of a component whose version rose.
-
-RULES = """
-[denoiser.ipa.2.rename]
-"blocks.*.attn" = "blocks.*.attention"
-[denoiser.ipa.2.drop]
-"gone" = "nothing read it"
-[denoiser.ipa.3.rename]
-"blocks" = "layers"
-[denoiser.ipa.3.fresh]
-"gate" = "new in 3"
-"""
-OLD = {"blocks.0.attn.q": (2,), "blocks.1.attn.q": (2,), "blocks.1.ffn": (3,), "gone.w": (4,)}
-NEW = {"layers.0.attention.q": (2,), "layers.1.attention.q": (2,), "layers.1.ffn": (3,)}
-
-
-@pytest.fixture
-def ipa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ComponentSpec:
-    """A plugin's component at version 3, with a file of rules beside its config."""
-    package = tmp_path / "risen_plugin"
-    package.mkdir()
-    (package / "__init__.py").write_text("raise ImportError('rules are read without importing')")
-    (package / "migrations.toml").write_text(RULES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    spec = ComponentSpec("denoiser", "ipa", "risen_plugin.config:C", "x:Y", "", version=3)
-    monkeypatch.setattr(verdicts, "component", lambda kind, name: spec)
-    return spec
-
-
-def risen(version: int, tensors: dict[str, tuple[int, ...]], source: Structure) -> Structure:
-    """v13 whose denoiser is of a version and holds other tensors."""
-    assert source.parts is not None
-    part = replace(source.parts["denoiser"], version=version)
-    kept = {n: s for n, s in source.tensors.items() if not n.startswith("denoiser.")}
-    names = {f"denoiser.{name}": shape for name, shape in tensors.items()}
-    return replace(source, tensors=kept | names, parts={**source.parts, "denoiser": part})
-
-
-def denoisers(old: dict[str, tuple[int, ...]], new: dict[str, tuple[int, ...]]) -> Plan:
-    v13 = structure("v13", "nano")
-    return plan_migration(risen(1, old, v13), risen(3, new, v13))
-
-
-def test_rules_of_each_step_are_followed_in_turn(ipa: ComponentSpec) -> None:
-    made = denoisers(OLD, NEW | {"gate.w": (9,)})
-    made.check()
-    found = {
-        (e.source or "", e.target or ""): (e.verdict, e.why)
-        for e in made.entries
-        if e.slot == "denoiser"
-    }
-    assert found == {
-        ("denoiser.blocks.0.attn.q", "denoiser.layers.0.attention.q"): ("renamed", ""),
-        ("denoiser.blocks.1.attn.q", "denoiser.layers.1.attention.q"): ("renamed", ""),
-        ("denoiser.blocks.1.ffn", "denoiser.layers.1.ffn"): ("renamed", ""),
-        ("", "denoiser.gate.w"): ("fresh", "new in 3"),
-        ("denoiser.gone.w", ""): ("dropped", "nothing read it"),
-    }
-
-
-def test_rules_hold_in_any_slot_and_model(ipa: ComponentSpec) -> None:
-    moved = rules.move(ipa, 2, ["blocks.5.attention.q", "other"])
-    assert moved.names == {"layers.5.attention.q": "blocks.5.attention.q", "other": "other"}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('[denoiser.ipa.2.rename]\n"no.such" = "x"', "'no.such' matches nothing"),
-        (
-            '[denoiser.ipa.2.rename]\n"blocks.0" = "x"\n"blocks.*.attn" = "y.*"',
-            "'blocks.0' and 'blocks.*.attn' both match 'blocks.0.attn.q'",
-        ),
-        (
-            '[denoiser.ipa.2.rename]\n"gone" = "x"\n[denoiser.ipa.2.drop]\n"gone" = "y"',
-            "'gone' and 'gone' both match",
-        ),
-        ('[denoiser.ipa.2.rename]\n"blocks.*" = "x"', "both become 'x.attn.q'"),
-        ("[denoiser.ipa.3]", "says nothing of weights of its version 1; add [denoiser.ipa.2]"),
-        ('[denoiser.ipa.2]\n[denoiser.ipa.3.fresh]\n"lost" = "y"', "fresh 'lost' matches nothing"),
-        ("[denoiser.ipa.2]\nresize = 1", "cannot be read"),
-        ("schema = 7", "has schema 7; update minifold"),
-    ],
-)
-def test_wrong_rules_are_errors(ipa: ComponentSpec, tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "risen_plugin" / "migrations.toml").write_text(text)
-    with pytest.raises(MinifoldError) as error:  # noqa: PT012 - some are found while planning
-        made = denoisers(OLD, NEW)
-        raise MinifoldError("; ".join(fault.what for fault in made.faults))
-    assert said in str(error.value)
-
-
-def test_an_unexplained_tensor_prints_the_rule_to_add(
-    ipa: ComponentSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from minifold_core.weights import mend
-
-    monkeypatch.setattr(mend, "component", lambda kind, name: ipa)
-    old = OLD | {"extra.w": (1,)}
-    with pytest.raises(ProtectedError) as error:
-        denoisers(old, NEW | {"gate.w": (9,)}).check()
-    assert "'denoiser.extra.w' is in the file alone" in str(error.value)
-    rule = 'add to risen_plugin/migrations.toml: [denoiser.ipa.2.drop] "extra.w" = "why"'
-    assert rule in str(error.value)
-
-
-def test_weights_newer_than_the_component_are_refused() -> None:
-    v13 = structure("v13", "nano")
-    assert v13.parts is not None
-    part = replace(v13.parts["denoiser"], version=2)
-    newer = replace(v13, parts={**v13.parts, "denoiser": part})
-    with pytest.raises(ProtectedError, match=r"made by ipa/2, newer than ipa/1"):
-        plan_migration(newer, v13).check()
-
-
-# Names in few words, and the report.
-
-
-def expand(pattern: str) -> re.Pattern[str]:
-    """What a pattern of ranges stands for."""
-
-    def numbers(match: re.Match[str]) -> str:
-        spans = [part.partition("-") for part in match[1].split(",")]
-        return f"({'|'.join(str(n) for a, _, b in spans for n in range(int(a), int(b or a) + 1))})"
-
-    return re.compile(re.sub(r"{([\d,-]+)}", numbers, pattern) + r"(\..*)?")
-
-
-def test_ranges_stand_for_the_names_and_no_others() -> None:
-    assert ranges(["d.b.0.x", "d.b.1.x", "d.b.3.x"], ["d.b.2.x"]) == ["d.b.{0-1,3}.x"]
-    assert ranges(["d.b.0.x", "d.b.0.y", "d.b.1.x", "d.b.1.y"], ["d.c"]) == ["d.b"]
-    assert ranges(["d.b.0.x", "d.b.1.x"], ["d.b.0.y", "d.b.1.y"]) == ["d.b.{0-1}.x"]
-    assert ranges(["d.b.0.x", "e.w"], ["d.c"]) == ["d.b.0.x", "e.w"]
-    chance = random.Random(3)
-    names = list(structure("v13").tensors)
-    for _ in range(20):
-        blocks = {str(n) for n in range(8) if chance.random() < 0.5}
-        word = chance.choice(["bias", "weight", "."])
-        chosen = [n for n in names if word in n and blocks & set(n.split("."))]
-        others = set(names) - set(chosen)
-        patterns = [expand(pattern) for pattern in ranges(chosen, others)]
-        assert {n for n in names if any(p.fullmatch(n) for p in patterns)} == set(chosen)
-
-
-def test_the_report_counts_every_parameter_of_the_model() -> None:
-    made = planned("v12b", "v14")
-    report = Report.of(made)
-    total = sum(math.prod(shape) for shape in made.target.tensors.values())
-    assert (report.given, report.total) == (30_175_989, total)
-    own = [row for row in report.rows if row.percent is not None]
-    assert sum(row.parameters for row in own) == total
-    assert sum(row.tensors for row in own) == len(made.target.tensors)
-    assert [row.names for row in own] == [[row.slot] for row in own]
-    assert report.to_json()["schema"] == 1
-
-
-def test_the_table_fits_80_columns() -> None:
-    from rich.console import Console
-
-    source = edited(structure("v12b"), "module renamed")
-    for made in (planned("v12b", "v13"), plan_migration(source, structure("v14"))):
-        console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-        console.print(Report.of(made).table())
-        text = console.export_text()
-        assert max(map(len, text.splitlines())) <= 80
-        assert "pair_stack" in text
-    assert "denoiser.layers" in text

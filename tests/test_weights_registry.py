@@ -7,10 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -25,6 +22,7 @@ from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
 from minifold_core.weights.known import known_weights, own_registry
 from minifold_core.weights.own import add, remove
+from web_site import Site
 from weights_files import perturbed, save
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
@@ -128,6 +126,15 @@ def test_neither_listing_nor_planning_imports_anything_heavy(b30: Path) -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.returncode == 0, (request, done.stderr)
+
+
+def test_a_listed_path_is_whole_however_narrow_the_terminal(minifold: Minifold, b30: Path) -> None:
+    add("v12b:b30", str(b30), note="the best of them")
+    add("v12b:gone", str(shutil.copy(b30, b30.with_name("gone.safetensors"))))
+    b30.with_name("gone.safetensors").unlink()
+    lines = minifold("weights", "list", "v12b", COLUMNS="40").stdout.splitlines()
+    assert f"v12b:b30: {b30}" in lines
+    assert f"v12b:gone: {b30.with_name('gone.safetensors')} (missing)" in lines
 
 
 def test_a_name_passes_to_another_file_only_on_request(
@@ -305,21 +312,6 @@ def test_what_a_versions_registry_names_is_known_too(shipped: Path, b30: Path) -
     assert known.file == home() / "weights" / digest[:16] / "p"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
-
-
-class Site:
-    """A directory, where it is served, and the paths asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-        self.server.asked = self.asked = []  # type: ignore[attr-defined]
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-
 @pytest.fixture
 def site(b30: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Serves ``b30.safetensors``, and a page that is no weights."""
@@ -328,13 +320,8 @@ def site(b30: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     root.mkdir()
     shutil.copy(b30, root)
     (root / "login.html").write_text("<html>please log in</html>")
-    serving = Site(root)
-    thread = threading.Thread(target=serving.server.serve_forever)
-    thread.start()
-    yield serving
-    serving.server.shutdown()
-    thread.join()
-    serving.server.server_close()
+    with Site(root) as serving:
+        yield serving
 
 
 def cached() -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minifold_core.cli.models import JsonOption, SizeOption
-from minifold_core.cli.output import emit_json, finite, show
+from minifold_core.cli.output import emit_json, show
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
 from minifold_core.console import Advance, note, progress
 from minifold_core.errors import RequestError, did_you_mean
@@ -20,6 +21,10 @@ from minifold_core.errors import RequestError, did_you_mean
 if TYPE_CHECKING:
     from minifold_core.gates.record import GateReport
     from minifold_core.recipe import Recipe
+
+
+PROGRESS_LINES = 5
+"""Of each training and each sampling, where stderr is no terminal."""
 
 
 def gates(
@@ -56,7 +61,8 @@ def gates(
 
     g0 scores of known structures; g1 the sampler with the truth as its network; g2 the best linear
     denoiser against its closed form; g3 one chain, and g4 sixteen chains, learned by heart by an
-    ordinary training. Each of g3 and g4 is a run that a repeated call goes on with.
+    ordinary training. Each of g3 and g4 is a run that a repeated call goes on with; what was found
+    before is not asked again while recipe, data, seed and code are the same.
 
     g0 to g2 take half a minute; g3 and g4 about eight minutes each a version on two cores.
     """
@@ -97,12 +103,12 @@ def gates(
         device=choose_device(device),
         data=data,
         progress=_progress,
+        again=shlex.join(["minifold", *sys.argv[1:]]),
     )
     reports = []
     for recipe, load in zip(recipes, loads, strict=True):
         report = run_gates(load, directory / recipe.id, setting)
         reports.append(report)
-        _keep(report, directory / recipe.id)
         if not as_json:
             _show(report)
     if as_json:
@@ -125,17 +131,8 @@ def _load(
 
 @contextmanager
 def _progress(what: str, total: int, done: int) -> Iterator[Advance]:
-    with progress(what, total, done) as advance:
+    with progress(what, total, done, PROGRESS_LINES) as advance:
         yield trimming(advance)
-
-
-def _keep(report: GateReport, directory: Path) -> None:
-    """Write ``gates.json`` beside the trainings."""
-    from minifold_core.files import atomic
-
-    with atomic(directory / "gates.json") as path:
-        text = json.dumps(finite(report.to_dict()), indent=2)
-        path.write_text(text + "\n", encoding="utf-8")
 
 
 def _show(report: GateReport) -> None:

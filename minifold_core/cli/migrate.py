@@ -18,11 +18,16 @@ from minifold_core.cli.platform import MAX_SEED
 from minifold_core.console import note
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from minifold_core.recipe import Recipe
     from minifold_core.weights.file import WeightsFile
     from minifold_core.weights.header import Header
     from minifold_core.weights.plan import Plan
     from minifold_core.weights.report import Report
+
+MOST = 16
+"""Rows of validation figures that are printed of a file."""
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE|RUN|ID:TAG", help="A weights file or a run directory.")
@@ -218,8 +223,25 @@ def _print_contents(file: WeightsFile, hashed: bool) -> None:
         slots = [slot for slot, given in header.parents.items() if given == parent]
         show_table(f"{', '.join(slots)} began from the file {parent[:12]}…")
     if header.metrics:
-        figures = [f"{name} {value:.4g}" for name, value in header.metrics.items()]
-        show_table("metrics: " + " · ".join(figures))
+        show_table(_metrics(header.metrics))
+
+
+def _metrics(metrics: dict[str, float]) -> Table:
+    """Validation figures, totals first: of all noise levels, and of each bin where there is one."""
+    terms: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        term, _, level = name.removeprefix("val/").partition("@")
+        terms.setdefault(term, {})[level] = value
+    bins = dict.fromkeys(level for row in terms.values() for level in row if level)
+    columns = ("all t", *(level.removeprefix("t") for level in bins)) if bins else ("",)
+    made = table("validation", *columns, numbers=columns)
+    ordered = sorted(terms, key=lambda term: not term.startswith("total"))
+    for term in ordered[:MOST]:
+        row = terms[term]
+        made.add_row(term, *(f"{row[b]:.3f}" if b in row else "" for b in ("", *bins)))
+    if len(ordered) > MOST:
+        made.add_row(f"and {len(ordered) - MOST} more: --json")
+    return made
 
 
 def _lineage(header: Header | None) -> Iterator[str]:

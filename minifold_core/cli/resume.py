@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from minifold_core.cli.embeddings import EmbeddingsOption, fitting_embeddings
 from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.platform import choose_device
 from minifold_core.cli.train import MaxEpochsOption, MaxStepsOption
@@ -20,6 +21,7 @@ def resume(
     data: Annotated[
         str | None, typer.Option(help="Where the same data lie now, if they were moved.")
     ] = None,
+    embeddings: EmbeddingsOption = None,
     max_steps: MaxStepsOption = None,
     max_epochs: MaxEpochsOption = None,
     workers: Annotated[
@@ -36,15 +38,14 @@ def resume(
     from minifold_core.recipe import recipe_from_tables
     from minifold_core.training.options import Options
     from minifold_core.training.run import Run
-    from minifold_core.training.state import read_about
+    from minifold_core.training.state import instead_of_resuming, read_about
     from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
 
     run = Run(directory)
     if not run.state.is_file():
-        raise RequestError(
-            f"{directory} holds no {run.state.name}; minifold runs list DIR finds the runs in DIR"
-        )
+        way_out = instead_of_resuming(directory) or "minifold runs list DIR finds the runs in DIR"
+        raise RequestError(f"{directory} holds no {run.state.name}. {way_out}")
     about = read_about(run.state)
     recipe = recipe_from_tables(about["recipe"], str(run.state))
     saved = about["options"]
@@ -70,6 +71,16 @@ def resume(
             f"{dataset.file.path} is not the data that {directory} was trained on; "
             "give those with --data"
         )
+    before = Path(options.embeddings) if options.embeddings else None
+    embedded = fitting_embeddings(recipe, embeddings or before)
+    if embedded:
+        if file_sha256(embedded.path) != options.embeddings_digest:
+            raise ProtectedError(
+                f"{embedded.path} are not the embeddings that {directory} was trained on; "
+                "give those with --embeddings"
+            )
+        options = replace(options, embeddings=str(embedded.path.resolve()))
+    dataset = dataset.with_embeddings(embedded, ("train", "validation"))
     model = assemble(recipe)
     note(f"going on with {directory}")
     announce(model, dataset, options)

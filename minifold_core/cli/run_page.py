@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from minifold_core.cli.curve import curve
@@ -55,7 +54,7 @@ def _print_head(run: RunRecord, origin: list[str]) -> None:
     known += [f"started {started(run)} UTC"] if run.said("started") else []
     print(" · ".join(filter(None, known)))
     if origin:
-        print(f"started from {', '.join(origin)}")
+        show(f"started from {'; '.join(origin)}")
 
 
 def _print_changes(version: str | None, changed: dict[str, Change]) -> None:
@@ -134,16 +133,13 @@ def _cell(name: str, value: float | None, best: int | None) -> str:
 
 def _print_scores(run: RunRecord) -> None:
     """The latest scores of sampled structures beside the floors on the same chains."""
-    sampled = run.series("ddim/tm")
-    if not sampled:
+    from minifold_core.run_facts import sampled_scores
+
+    found = sampled_scores(run)
+    if not found:
         return
-    latest = max(sampled)
-    (row,) = (row for row in run.rows if row["epoch"] == latest)
-    scores: dict[str, dict[str, float]] = defaultdict(dict)
-    for name, value in row.items():
-        group, _, score = name.rpartition("/")
-        if score in SCORES and (group == "ddim" or group.startswith("floor/")):
-            scores[group.replace("ddim", "model").replace("floor/", "floor: ")][score] = value
+    latest, scores = found
+    sampled = run.series("ddim/tm")
     print(f"\nstructures sampled in epoch {latest}", end="")
     top = max(sampled, key=lambda epoch: sampled[epoch])
     print(f" (highest TM-score: {sampled[top]:.3f} in epoch {top})" if top != latest else "")

@@ -93,21 +93,21 @@ def list_(
         print(f"no weights{of} have a name; minifold weights add {version or 'ID'}:TAG FILE")
         return
     numbers = ("MB", "val total")
-    listing = table("name", "size", "origin", *numbers, "where, note", numbers=numbers)
+    listing = table("name", "size", "origin", *numbers, "note", numbers=numbers)
     for known in chosen:
         total = known.metrics().get(TOTAL)
-        where = (
-            known.entry.location if known.present else f"{known.entry.location} ({_gone(known)})"
-        )
         listing.add_row(
             known.name,
             known.entry.size or "–",
             known.origin,
             f"{known.entry.bytes / 1e6:.1f}" if known.entry.bytes else "–",
             "–" if total is None else f"{total:.3f}",
-            "\n".join(filter(None, (where, known.entry.note))),
+            known.entry.note,
         )
     show(listing)
+    for known in chosen:
+        state = "" if known.present else f" ({_gone(known)})"
+        print(f"{known.name}: {known.entry.location}{state}")  # whole, to be copied
 
 
 @app.command()

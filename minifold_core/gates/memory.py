@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from minifold_core.evaluation.shuffled import shuffled
 from minifold_core.evaluation.tm import SAME_FOLD
 from minifold_core.folding import Target, fold, steps_of
 from minifold_core.gates.chains import unrelated
-from minifold_core.gates.overfit import Load, Overfit, Progress
+from minifold_core.gates.overfit import Overfit, Progress
 from minifold_core.gates.record import Finding
 from minifold_core.model import FoldModel
 from minifold_core.training.averages import Averages
@@ -34,29 +33,17 @@ ABOVE_FLOOR = 0.05
 SAMPLES_ONE = 8
 
 
-def one_chain_gate(
-    load: Load,
-    chain: Chain,
-    steps: int,
-    directory: Path,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
-) -> Finding:
+def one_chain_gate(plan: Overfit, device: torch.device, progress: Progress) -> Finding:
     """G3: trained on one chain alone, sampling from noise returns it.
 
     Args:
-        load: reads the recipe.
-        chain: to be learned.
-        steps: at most.
-        directory: where the run ``one`` is written, or gone on with.
-        seed: of training and sampling.
+        plan: of the training.
         device: where to compute.
         progress: shows it.
     """
-    plan = Overfit.plan(load, [chain], steps, directory / ONE, seed)
+    (chain,) = plan.chains
     model = plan.train(device, progress)
-    samples = _sampled(model, [chain], SAMPLES_ONE, seed, progress)
+    samples = _sampled(model, [chain], SAMPLES_ONE, plan.seed, progress)
     tm, mirrored = _scores(samples, [chain] * SAMPLES_ONE)
     mean = float(tm.mean())
     return Finding.judged(
@@ -76,14 +63,7 @@ def one_chain_gate(
 
 
 def sixteen_chains_gate(
-    load: Load,
-    chains: Sequence[Chain],
-    library: Iterable[Chain],
-    steps: int,
-    directory: Path,
-    seed: int,
-    device: torch.device,
-    progress: Progress,
+    plan: Overfit, library: Iterable[Chain], device: torch.device, progress: Progress
 ) -> Finding:
     """G4: trained on sixteen chains, the sequence decides which of them sampling returns.
 
@@ -91,16 +71,12 @@ def sixteen_chains_gate(
     another order.
 
     Args:
-        load: reads the recipe.
-        chains: to be learned.
+        plan: of the training.
         library: chains that the floors know.
-        steps: at most.
-        directory: where the run ``sixteen`` is written, or gone on with.
-        seed: of training, shuffling and sampling.
         device: where to compute.
         progress: shows it.
     """
-    plan = Overfit.plan(load, chains, steps, directory / SIXTEEN, seed)
+    chains, seed = plan.chains, plan.seed
     model = plan.train(device, progress)
     own, mirrored = _scores(_sampled(model, chains, 1, seed, progress), chains)
     others = [shuffled(chain, seed) for chain in chains]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import chain as joined
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import tomli_w
 import torch
@@ -19,6 +18,7 @@ from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.packwriter import write_pack
 from minifold_core.data.records import Chain
 from minifold_core.errors import ProtectedError
+from minifold_core.gates.inputs import coordinates
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
 from minifold_core.training.options import Options
@@ -50,6 +50,7 @@ class Overfit:
         passes: over the chains, in every epoch.
         directory: of the run; the pack lies beside it.
         seed: of weights, noise and order.
+        again: the command that goes on after an interruption; default ``minifold resume``.
     """
 
     recipe: Recipe
@@ -57,10 +58,17 @@ class Overfit:
     passes: int
     directory: Path
     seed: int
+    again: str = ""
 
     @classmethod
     def plan(
-        cls, load: Load, chains: Sequence[Chain], steps: int, directory: Path, seed: int
+        cls,
+        load: Load,
+        chains: Sequence[Chain],
+        steps: int,
+        directory: Path,
+        seed: int,
+        again: str = "",
     ) -> Overfit:
         """At most ``steps`` steps, but one pass in each of the recipe's epochs at least.
 
@@ -79,7 +87,7 @@ class Overfit:
             per_step = 1
         per_pass = -(-len(chains) // per_step)
         passes = max(1, steps // (config.epochs * per_pass))
-        plan = cls(load(changes), chains, passes, directory, seed)
+        plan = cls(load(changes), chains, passes, directory, seed, again)
         if plan.steps > steps:
             note(
                 f"warning: {directory.name} takes {plan.steps:,} steps instead of {steps:,}: a "
@@ -106,8 +114,10 @@ class Overfit:
             ProtectedError: the directory holds another training.
             MinifoldError: training stopped, such as for losses that are not finite.
         """
-        self._lay_out()
-        run = Run(self.directory)
+        self.check()
+        if not self.pack.exists():
+            write_pack(self.pack, list(self._copies()), [], {"gates": self._about()})
+        run = Run(self.directory, self.again)
         data = PackedDataset.open(self.pack)
         torch.manual_seed(self.seed)
         model = assemble(self.recipe)
@@ -124,37 +134,44 @@ class Overfit:
             trainer.resume(run)
         else:
             if not self.directory.exists():
-                run = Run.create(self.directory, self.recipe, {"device": str(device)})
+                Run.create(self.directory, self.recipe, {"device": str(device)})
             trainer.start(run)
         what = f"{self.recipe.id} {self.directory.name}"
         if done := trainer.progress.step:
             note(f"{what}: going on after step {done} of {trainer.total_steps}")
+        trainer.on_epoch = lambda words: None  # an epoch is a few seconds here
         with progress(what, trainer.total_steps, done) as advance:
             trainer.on_step = advance
             trainer.fit(run)
         return load_model(run.last)[0].to(device)
 
-    def _lay_out(self) -> None:
-        """Write the pack, which also says whose it is.
+    def check(self) -> None:
+        """Make sure that what is in the directory, if anything, is of this training.
 
         Raises:
-            ProtectedError: it is there, and belongs to another training.
+            ProtectedError: it is another's.
         """
-        coordinates = crc32(b"".join(chain.backbone.tobytes() for chain in self.chains))
-        about = {
-            "recipe": tomli_w.dumps(self.recipe.to_tables()),
-            "seed": self.seed,
-            "coordinates": coordinates,
-        }
         if not self.pack.exists():
-            write_pack(self.pack, list(self._copies()), [], {"gates": about})
+            return
         pack = PackedDataset.open(self.pack)
         names = tuple(copy.name for copy in self._copies())
-        if pack.file.header.get("gates") != about or pack.names != names:
+        if pack.file.header.get("gates") != self._about() or pack.names != names:
             raise ProtectedError(
                 f"{self.pack} belongs to another training: recipe, seed, steps or chains differ; "
                 "choose another --out"
             )
+
+    def is_of(self, figures: Mapping[str, Any]) -> bool:
+        """Whether figures of a gate are those of this training, and its run is still there."""
+        return figures.get("steps") == self.steps and Run(self.directory).last.is_file()
+
+    def _about(self) -> dict[str, Any]:
+        """What the pack says of the training that it was written for."""
+        return {
+            "recipe": tomli_w.dumps(self.recipe.to_tables()),
+            "seed": self.seed,
+            "coordinates": coordinates(*self.chains),
+        }
 
     def _copies(self) -> Iterator[Chain]:
         """The chains again and again, each time under another name and so with other noise."""

@@ -54,13 +54,15 @@ class GateReport:
         version: its id, and ``size`` that of the model.
         seed: of everything that was drawn.
         data: where the chains come from.
-        findings: one per gate that was asked for.
+        inputs: what else the findings depend on, as digests by name.
+        findings: one per gate, in order.
     """
 
     version: str
     size: str
     seed: int
     data: str
+    inputs: dict[str, str]
     findings: tuple[Finding, ...]
 
     @property

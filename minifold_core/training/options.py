@@ -26,6 +26,8 @@ class Options:
         data: the training data, by name.
         data_path: where they lie, or ``demo``.
         data_digest: their SHA-256.
+        embeddings: the file of precomputed embeddings, if the model reads any.
+        embeddings_digest: its SHA-256.
         origin: header fields that say where the first weights came from.
     """
 
@@ -42,4 +44,6 @@ class Options:
     data: str = ""
     data_path: str = "demo"
     data_digest: str = ""
+    embeddings: str = ""
+    embeddings_digest: str = ""
     origin: dict[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import tomli_w
@@ -26,9 +27,20 @@ UNFINISHED = (".*.[0-9]*.tmp", ".tmp??????")
 
 @dataclass(frozen=True)
 class Run:
-    """Paths and records of one training run."""
+    """Paths and records of one training run.
+
+    Attributes:
+        directory: of the run.
+        again: the command that goes on with it, if that is another than ``minifold resume``.
+    """
 
     directory: Path
+    again: str = ""
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with it after an interruption."""
+        return self.again or f"minifold resume {quote(str(self.directory))}"
 
     @property
     def best(self) -> Path:

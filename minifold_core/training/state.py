@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from minifold_core.data.dataset import DEMO
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
-from minifold_core.runs import STATE_KEY, STATE_SCHEMA
+from minifold_core.runs import RECIPE, STATE_KEY, STATE_SCHEMA, read_run
 from minifold_core.training.run import Run
 from minifold_core.training.stepper import Stepper
 from minifold_core.weights import digest
@@ -120,6 +121,19 @@ def load_state(path: Path, stepper: Stepper) -> Progress:
     return progress
 
 
+def instead_of_resuming(directory: Path) -> str:
+    """What can be done with a run that cannot go on, in a sentence; empty if it has no weights."""
+    last, recipe = Run(directory).last, directory / RECIPE
+    if not (last.is_file() and recipe.is_file()):
+        return ""
+    data = read_run(directory).said("data")
+    own = f" --data {quote(data)}" if data not in ("", DEMO) else ""
+    return (
+        f"A new training can begin from the run's weights: minifold train {quote(str(recipe))}"
+        f"{own} --init-from {quote(str(last))}"
+    )
+
+
 def state_beside(weights: Path) -> Path:
     """The state of the run that weights belong to: their directory, or the one they lie in.
 
@@ -154,14 +168,10 @@ def _resumable(path: Path) -> dict[str, Any]:
     try:
         return _body(path)
     except RequestError as error:
-        last = Run(path.parent).last
-        if not last.is_file():
+        way_out = instead_of_resuming(path.parent)
+        if not way_out:
             raise
-        recipe = quote(str(path.with_name("recipe.toml")))
-        raise RequestError(
-            f"{error}. A new training can begin from the run's weights: minifold train {recipe} "
-            f"--init-from {quote(str(last))}"
-        ) from None
+        raise RequestError(f"{error}. {way_out}") from None
 
 
 def _body(path: Path) -> dict[str, Any]:

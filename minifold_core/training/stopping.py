@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from shlex import quote
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,6 @@ def saved_on_failure(run: Run, progress: Progress, save: Callable[[], None]) -> 
         MinifoldError: what went wrong; also for a reader of data that was lost, which may come to
             light in the middle of an update, so that nothing can be saved.
     """
-    resume = f"minifold resume {quote(str(run.directory))}"
     try:
         yield
     except MinifoldError:
@@ -69,7 +67,8 @@ def saved_on_failure(run: Run, progress: Progress, save: Callable[[], None]) -> 
             save()
         except MinifoldError as error:
             note(
-                f"{stopped}, which cannot be saved ({error}); go on from the state before: {resume}"
+                f"{stopped}, which cannot be saved ({error}); go on from the state before: "
+                f"{run.go_on}"
             )
         else:
             note(f"{stopped}; state saved in {run.state}")
@@ -79,5 +78,5 @@ def saved_on_failure(run: Run, progress: Progress, save: Callable[[], None]) -> 
             raise
         raise MinifoldError(
             f"a process that reads the data was lost ({error}); go on from the last state with: "
-            f"{resume} --workers 0"
+            f"{run.go_on} --workers 0"
         ) from error

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from math import inf, nan
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -69,6 +68,7 @@ class Trainer:
         self.drawn = 0.0
         self.board = Board(None)
         self.on_step: Advance = lambda steps, words="": None
+        self.on_epoch: Callable[[str], None] = note
 
     @property
     def steps_asked(self) -> int:
@@ -150,8 +150,7 @@ class Trainer:
                 self._save_all(run)
                 if self.group.leads:
                     run.add_epoch({"epoch": now.epoch, "step": now.step} | means.means())
-                place = quote(str(run.directory))
-                note(f"stopped at step {now.step}; go on with: minifold resume {place}")
+                note(f"stopped at step {now.step}; go on with: {run.go_on}")
                 raise SystemExit(code)
             if time.monotonic() - saved > self.options.save_every:
                 saved = time.monotonic()
@@ -180,7 +179,7 @@ class Trainer:
             now.best, now.best_epoch = score, now.epoch
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
         validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
-        note(
+        self.on_epoch(
             f"epoch {now.epoch} · step {now.step}/{self.total_steps} · train "
             f"{row.get('train/total_fixed', nan):.3f}{validation} · "
             f"{steps / max(seconds, 1e-9):.2f} steps/s{' · new best' if better else ''}"

@@ -30,12 +30,15 @@ class Step(Section):
     Attributes:
         version: the version that took the step.
         parent: where it came from.
+        from_epoch: the epoch of the parent's published table whose weights the published run began
+            with; None if it began with its own, or if that is not known.
         exact: slots whose weights the step leaves as they are.
         changed: slot to what the step changed in it; its weights are fresh where they do not fit.
     """
 
     version: str
     parent: str
+    from_epoch: int | None = Field(default=None, ge=1)
     exact: tuple[str, ...] = ()
     changed: dict[str, str] = Field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from minifold_core.errors import ProtectedError
 from minifold_core.weights.lineage import Route
 from minifold_core.weights.mend import Fault, unexplained
 from minifold_core.weights.structure import Structure
-from minifold_core.weights.verdicts import ALLOWED, CARRIED, Entry, resolve, slot_verdicts
+from minifold_core.weights.verdicts import ALLOWED, CARRIED, Entry, apart, resolve, slot_verdicts
 
 
 class Expectation(NamedTuple):
@@ -68,7 +68,12 @@ class Plan:
             )
 
 
-def plan_migration(source: Structure, target: Structure, allow_mismatch: bool = False) -> Plan:
+def plan_migration(
+    source: Structure,
+    target: Structure,
+    allow_mismatch: bool = False,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Plan:
     """Decide what becomes of every tensor; nothing is read or written.
 
     Args:
@@ -76,15 +81,25 @@ def plan_migration(source: Structure, target: Structure, allow_mismatch: bool = 
         target: what a recipe builds.
         allow_mismatch: let tensors without an explanation be fresh or dropped, and start a
             denoiser fresh that cannot be carried; the plan records it.
+        elsewhere: slots that are filled from another file, and which, in words.
     """
     route = Route.between(source.lineage, target.lineage)
     entries: list[Entry] = []
     faults: list[Fault] = []
+    filled = elsewhere or {}
+    for slot, other in filled.items():
+        entries += apart(slot, source.slots.get(slot, {}), target.slots.get(slot, {}), other)
     for slot in dict.fromkeys((*target.slots, *source.slots)):
+        if slot in filled:
+            continue
         found, complaints = slot_verdicts(slot, source, target, route)
         entries += found
         faults += complaints
-    expectations = _expectations(source, target, route, entries)
+    expectations = tuple(
+        expected
+        for expected in _expectations(source, target, route, entries)
+        if expected.slot not in filled
+    )
     if allow_mismatch:
         entries = [resolved for entry in entries for resolved in resolve(entry)]
     else:

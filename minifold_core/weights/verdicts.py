@@ -91,7 +91,11 @@ def _replaced(
 ) -> list[Entry]:
     """A slot of which nothing carries over: the file's is dropped, the model's fresh."""
     said = route.why(slot, replaced)
-    why = f"{fact} ({said})" if said else fact
+    return apart(slot, old, new, f"{fact} ({said})" if said else fact)
+
+
+def apart(slot: str, old: dict[str, Shape], new: dict[str, Shape], why: str) -> list[Entry]:
+    """The model's tensors of a slot do not come from the file, whose tensors are left out."""
     fresh = [Entry(slot, "fresh", None, f"{slot}.{n}", None, s, why) for n, s in new.items()]
     return fresh + [
         Entry(slot, "dropped", f"{slot}.{n}", None, s, None, why) for n, s in old.items()

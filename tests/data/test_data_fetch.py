@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import biotite.structure.io.pdbx as pdbx
@@ -17,21 +14,7 @@ from minifold_core.cli.data import app
 from minifold_core.data import fetch
 from minifold_core.data.packing import pack
 from minifold_core.errors import MinifoldError, RequestError
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
-
-
-class Site:
-    """A directory, where it is served, and the paths asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-        self.server.asked = self.asked = []  # type: ignore[attr-defined]
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+from web_site import Site
 
 
 @pytest.fixture
@@ -46,13 +29,8 @@ def site(tmp_path: Path, structures: Path, monkeypatch: pytest.MonkeyPatch) -> I
     (root / "2bad.bcif").write_bytes(b"sorry, busy")
     (root / "chain_set.jsonl").write_text("{}\n" * 1000)
     (root / "chain_set_splits.json").write_text("{}")
-    serving = Site(root)
-    thread = threading.Thread(target=serving.server.serve_forever)
-    thread.start()
-    yield serving
-    serving.server.shutdown()
-    thread.join()
-    serving.server.server_close()
+    with Site(root) as serving:
+        yield serving
 
 
 def test_entries_are_fetched_and_what_fails_is_named(
