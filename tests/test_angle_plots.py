@@ -28,8 +28,8 @@ from minifold_core.plots.ramachandran import (
     native_structures,
     single_steps,
 )
+from picture_layout import check_layout
 from structure_samples import noisy_samples, two_chains
-from test_plots import check_layout
 from weights_files import perturbed, save
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,8 +16,6 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from scipy.spatial.distance import cdist
 
 from minifold_core.cath import ARCHITECTURES
 from minifold_core.cli.main import run
@@ -27,17 +23,17 @@ from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.packwriter import write_pack
 from minifold_core.data.records import Chain
-from minifold_core.errors import RequestError
 from minifold_core.model import FoldModel
 from minifold_core.plots.contacts import contact_maps, draw_contacts
 from minifold_core.plots.embeddings import OTHERS, draw_embeddings, embed
 from minifold_core.plots.projection import Projection, pca, umap
 from minifold_core.plots.selection import choose
 from minifold_core.plots.style import FAINT, PAGE
+from picture_layout import check_layout
+from structure_samples import labelled_chains
 from weights_files import perturbed, save
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
-CODES = (("1.10.8",), ("2.40.50",), ("3.30.70",), (), ("1.20.5",), ("1.10.8", "2.40.50"))
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +43,7 @@ def model() -> FoldModel:
 
 @pytest.fixture(scope="module")
 def chains() -> list[Chain]:
-    """The demo chains with labels that are made up; the first lacks residues and a Cα."""
-    made = [replace(c, cath=CODES[i % 6]) for i, c in enumerate(open_dataset())]
-    index, known = made[0].residue_index.copy(), made[0].backbone_mask.copy()
-    index[40:] += 7
-    known[10] = False
-    made[0] = replace(made[0], residue_index=index, backbone_mask=known)
-    return made
+    return labelled_chains()
 
 
 @pytest.fixture(scope="module")
@@ -68,61 +58,6 @@ def files(
         "v13": save(home / "v13.safetensors", perturbed("v13")),
         "data": home / "labelled.safetensors",
     }
-
-
-def reference_figures(chain: Chain, scores: np.ndarray) -> list[float]:
-    """P, R, the precision of the L best pairs 24 or more apart, and that of the nearest ones."""
-    touching = cdist(chain.ca.astype(float), chain.ca.astype(float)) < 8
-    rows = [
-        (scores[i, j], touching[i, j], int(chain.residue_index[j] - chain.residue_index[i]))
-        for i, j in combinations(np.flatnonzero(chain.ca_mask), 2)
-    ]
-    judged = [(p >= 0.5, hit) for p, hit, apart in rows if apart >= 3]
-    both = sum(called and hit for called, hit in judged)
-    length = int(chain.ca_mask.sum())
-    far = [row for row in rows if row[2] >= 24]
-    best = sorted(far, reverse=True)[:length]
-    shared = [0.0, 0.0]  # hits, and places left, as the pairs of each separation come in
-    shared[1] = min(length, len(far))
-    places = shared[1]
-    for apart in sorted({row[2] for row in far}):
-        level = [hit for _, hit, own in far if own == apart]
-        taken = min(len(level), shared[1])
-        shared = [shared[0] + taken * float(np.mean(level)), shared[1] - taken]
-    return [
-        both / sum(called for called, _ in judged),
-        both / sum(hit for _, hit in judged),
-        sum(hit for _, hit, _ in best) / len(best),
-        shared[0] / places,
-    ]
-
-
-def test_contact_picture_shows_the_maps_and_their_figures(
-    model: FoldModel, chains: list[Chain]
-) -> None:
-    shown = [chains[0], chains[7]]
-    figure = draw_contacts(contact_maps(model, shown))
-    numbers = [t.get_text() for t in figure.texts if t.get_horizontalalignment() == "right"]
-    images = [axes.images[0].get_array().filled(np.nan) for axes in figure.axes[:4]]
-    for row, chain in enumerate(shown):
-        batch = collate([chain])
-        ports = {"tokens": batch.tokens, "mask": batch.mask, "residue_index": batch.residue_index}
-        with torch.no_grad():
-            scores = model.part("encoder")(**ports)["contacts"][0].numpy()
-        expected = reference_figures(chain, scores)
-        assert numbers[4 * row : 4 * row + 4] == [f"{value:.2f}" for value in expected]
-        assert 0 < expected[0] < 1
-        native, predicted = images[2 * row : 2 * row + 2]
-        place = {int(k): i for i, k in enumerate(chain.residue_index) if chain.ca_mask[i]}
-        assert len(native) == len(predicted) == chain.residue_index[-1] + 1
-        for i, j in np.ndindex(native.shape):
-            if i not in place or j not in place or abs(i - j) < 3:
-                assert math.isnan(native[i, j])
-                assert math.isnan(predicted[i, j])
-            else:
-                a, b = place[i], place[j]
-                assert native[i, j] == (math.dist(chain.ca[a], chain.ca[b]) < 8)
-                assert predicted[i, j] == pytest.approx(scores[a, b], abs=1e-6)
 
 
 def test_chains_are_chosen_by_rule(chains: list[Chain]) -> None:
@@ -216,31 +151,6 @@ def test_nothing_overlaps_or_leaves_the_page(model: FoldModel, chains: list[Chai
         check_layout(figure)
 
 
-def check_layout(figure: Figure, fewest: int = 20) -> None:
-    """No text meets another or the edge of the page; there are more than ``fewest``."""
-    figure.canvas.draw()
-    page, texts = figure.bbox, list(figure.texts)
-    for axes in figure.axes:
-        texts += [axes.title, *axes.texts]
-        if not axes.axison:
-            continue
-        texts += [axes.xaxis.label, axes.yaxis.label]
-        # The locator offers ticks beyond the ends too, which are not drawn.
-        ends = sorted(axes.get_xlim()), sorted(axes.get_ylim())
-        for way, axis in enumerate((axes.xaxis, axes.yaxis)):
-            low, high = ends[way]
-            texts += [t for t in axis.get_ticklabels() if low <= t.get_position()[way] <= high]
-        texts += axes.get_legend().get_texts() if axes.get_legend() else []
-    drawn = [t for t in texts if t.get_visible() and t.get_text().strip()]
-    boxes = [(t.get_text(), t.get_window_extent()) for t in drawn]
-    assert len(boxes) > fewest
-    for text, box in boxes:
-        assert page.x0 <= box.x0 < box.x1 <= page.x1, text
-        assert page.y0 <= box.y0 < box.y1 <= page.y1, text
-    for (one, box), (other, own) in combinations(boxes, 2):
-        assert not box.overlaps(own), (one, other)
-
-
 def test_files_are_pictures_of_the_right_size_and_always_the_same(
     minifold: Minifold, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -263,18 +173,6 @@ def test_files_are_pictures_of_the_right_size_and_always_the_same(
         root = ElementTree.parse(tmp_path / f"{command}1.svg").getroot()
         assert float(root.get("width", "").removesuffix("pt")) == pytest.approx(PAGE / 25.4 * 72)
         assert "labelled.safetensors" in (tmp_path / f"{command}1.svg").read_text()
-
-
-def test_any_model_with_contacts_can_be_drawn(
-    minifold: Minifold, files: dict[str, Path], tmp_path: Path
-) -> None:
-    names = open_dataset().subset("validation").names[1::-1]
-    arguments = ("--data", "demo", "--chains", ",".join(names), "--out", tmp_path / "x.png")
-    done = minifold("plot", "contacts", files["v13"], *arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)["chains"]
-    assert tuple(chain["name"] for chain in found) == names
-    assert all(0 <= chain["contact_recall"] <= 1 for chain in found)
 
 
 @pytest.mark.parametrize(
@@ -311,14 +209,6 @@ def test_wrong_requests_end_in_a_line(
     assert says in lines[-1]
     assert len(lines[-1]) < 400
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_model_without_contacts_is_refused(chains: list[Chain]) -> None:
-    model = perturbed("v13")
-    for step in model.wiring.steps:
-        step.gives.pop("contacts", None)
-    with pytest.raises(RequestError, match="nothing in 'v13' gives port 'contacts'"):
-        contact_maps(model, chains[:1])
 
 
 def test_a_pool_that_was_never_trained_is_told(

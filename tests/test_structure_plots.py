@@ -20,8 +20,8 @@ from minifold_core.plots.errors import LEAST, draw_errors
 from minifold_core.plots.sampled import Sampled
 from minifold_core.plots.structures import save_pictures
 from minifold_core.plots.traces import TOWARDS, VIEWS, draw_traces, oriented
+from picture_layout import check_layout
 from structure_samples import noisy_samples, two_chains
-from test_plots import check_layout
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,7 @@ def test_errors_stand_at_their_residues(sampled: list[Sampled]) -> None:
 
 def test_traces_are_two_views_of_one_body(sampled: list[Sampled]) -> None:
     figure = draw_traces(sampled)
+    assert any(text.get_text().startswith("Two views of each") for text in figure.texts)
     views = [axes for axes in figure.axes if len(axes.collections) == 1 and not axes.lines]
     views = [axes for axes in views if isinstance(axes.collections[0], LineCollection)]
     for each, front, top in zip(sampled, views[::2], views[1::2], strict=True):

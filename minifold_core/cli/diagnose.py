@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import emit_json, finite, show
+from minifold_core.cli.output import check_out, emit_json, say, show, write_json
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
 from minifold_core.cli.sample import SplitOption, WeightsArgument, warn_of_random_encoder
 from minifold_core.console import note, progress
-from minifold_core.errors import ProtectedError
 
 
 def diagnose(
@@ -36,14 +34,12 @@ def diagnose(
     terms, the loss in each quarter of the noise levels, and the share of open frame gates.
     """
     from minifold_core.data.dataset import open_dataset
-    from minifold_core.files import atomic
     from minifold_core.training.diagnose import diagnose_training
     from minifold_core.training.diagnose_tables import tables, verdict
     from minifold_core.training.randomness import number
     from minifold_core.weights.io import load_model
 
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
+    check_out(out)
     model, header = load_model(weights)
     warn_of_random_encoder(header)
     dataset = open_dataset(data)
@@ -63,8 +59,7 @@ def diagnose(
 
         words = f"{model.recipe.id} ({model.recipe.size}), step {header.step}"
         words += f"; {len(chosen)} {split} chains of {data}"
-        with atomic(out / "diagnosis.json") as path:
-            path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
+        write_json(out / "diagnosis.json", result)
         save(draw_diagnosis(found, words), out / "diagnosis.png", f"training diagnosis of {words}")
         note(f"results: {out}")
     if as_json:
@@ -72,4 +67,4 @@ def diagnose(
         return
     for table in tables(found):
         show(table)
-    print(verdict(found))
+    say(verdict(found))

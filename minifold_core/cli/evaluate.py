@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from minifold_core.cli.embeddings import EmbeddingsOption, fitting_embeddings
 from minifold_core.cli.models import JsonOption
+from minifold_core.cli.output import check_out
 from minifold_core.cli.platform import DeviceOption, choose_device
 from minifold_core.cli.sample import (
     AtOnceOption,
@@ -23,13 +25,14 @@ from minifold_core.cli.sample import (
     warn_of_random_encoder,
 )
 from minifold_core.console import note, progress
-from minifold_core.errors import ProtectedError, RequestError
+from minifold_core.errors import RequestError
 
 
 def evaluate(
     weights: WeightsArgument,
     data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
     split: SplitOption = "validation",
+    embeddings: EmbeddingsOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory for structures, scores and pictures.")
     ] = None,
@@ -66,8 +69,7 @@ def evaluate(
 
     A model without a denoiser, such as contact, is judged by the metrics of its recipe.
     """
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
+    check_out(out)
     from minifold_core.cli.evaluation_run import (
         Results,
         Sampler,
@@ -95,7 +97,13 @@ def evaluate(
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
-    chains = list(dataset.subset(split))
+    embedded = fitting_embeddings(model.recipe, embeddings)
+    chains = list(dataset.subset(split).with_embeddings(embedded))
+    if embedded and not no_shuffled:
+        note(
+            "note: shuffled sequences take the rows of their embeddings along, and those still "
+            "know their native neighbours: a milder control than for a model that reads residues"
+        )
     chosen = choose_device(device)
     results = Results({"weights": str(weights), "data": data, "split": split}, out)
     if model.recipe.process is None and not (fields or by_noise):
@@ -111,8 +119,7 @@ def evaluate(
     settings = settings_of(fields, base, process)
     if "guidance" in fields:
         warn_of_guidance(model.recipe, [setting.config for setting in settings])
-    # Another split, if there is one: relatives of the chains may be in their own.
-    library = dataset.subset("train") if split != "train" and dataset.splits["train"] else dataset
+    library = dataset.library_for(split)
     check_library(chains, library)
     results.found["sampling"] = base.model_dump() | {"seed": seed, "count": count}
     sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from minifold_core.cli.evaluation_tables import (
     backbone_table,
@@ -19,9 +15,9 @@ from minifold_core.cli.evaluation_tables import (
     levels_table,
     means_table,
     sweep_table,
-    terms_table,
+    terms_tables,
 )
-from minifold_core.cli.output import emit_json, finite, show
+from minifold_core.cli.output import emit_json, say, show, write_csv, write_json
 from minifold_core.cli.platform import trimming
 from minifold_core.cli.sample import save_fold
 from minifold_core.console import note, progress
@@ -30,10 +26,10 @@ from minifold_core.evaluation.backbones import judge_backbones
 from minifold_core.evaluation.judge import Bench
 from minifold_core.evaluation.noise_levels import NOTE, batches_of, noise_levels
 from minifold_core.evaluation.report import MODEL
+from minifold_core.evaluation.sampling import Samples, sample_chains
 from minifold_core.evaluation.shuffled import SHUFFLED, reads_sequence, shuffled
 from minifold_core.evaluation.sweep import Setting, Swept
-from minifold_core.files import atomic
-from minifold_core.folding import Target, fold, steps_of
+from minifold_core.folding import Fold, Target, steps_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.sample_files import SampleTable, structure_paths
@@ -69,17 +65,12 @@ class Results:
         self.tables += tables
         self.words += words
         if self.out is not None:
-            with atomic(self.out / "evaluation.json") as path:
-                path.write_text(json.dumps(finite(self.found), indent=2) + "\n", encoding="utf-8")
+            write_json(self.out / "evaluation.json", self.found)
 
     def rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write a table of that name as CSV; what is not defined is left empty."""
-        if self.out is None:
-            return
-        with atomic(self.out / name) as path, path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(finite(row) for row in rows)
+        if self.out is not None:
+            write_csv(self.out / name, rows)
 
     def tell(self, as_json: bool) -> None:
         """Print everything."""
@@ -90,16 +81,7 @@ class Results:
             return
         for each in self.tables:
             show(each)
-        print(*self.words, sep="\n")
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Samples of chains: name to [N, L, 3] Cα in ångström, and the seconds that one took."""
-
-    traces: dict[str, Tensor]
-    backbones: dict[str, Tensor]
-    seconds: float
+        say(*self.words)
 
 
 @dataclass(frozen=True)
@@ -132,34 +114,28 @@ class Sampler:
             paths = structure_paths(out, targets, self.count, "pdb", trajectory=False)
             table = SampleTable(out, self.seed, settings, self.weights)
             table.start()
-        traces: dict[str, list[Tensor]] = defaultdict(list)
-        backbones: dict[str, list[Tensor]] = defaultdict(list)
-        seconds = 0.0
-        total = steps_of(targets, settings, self.count, self.at_once)
-        with progress(what, total) as advance:
-            for done in fold(
+
+        def keep(done: Fold) -> None:
+            if table is not None:
+                path = paths[done.target.name, done.copy]
+                save_fold(done, path)
+                table.add(done, path)
+
+        with progress(what, steps_of(targets, settings, self.count, self.at_once)) as advance:
+            samples = sample_chains(
                 self.model,
-                targets,
+                chains,
                 settings,
                 count=self.count,
                 seed=self.seed,
                 device=self.device,
                 at_once=self.at_once,
                 on_step=trimming(advance),
-            ):
-                if table is not None:
-                    path = paths[done.target.name, done.copy]
-                    save_fold(done, path)
-                    table.add(done, path)
-                traces[done.target.name].append(done.coords)
-                if done.backbone is not None:
-                    backbones[done.target.name].append(done.backbone)
-                seconds += done.seconds
-        return Samples(
-            {name: torch.stack(each) for name, each in traces.items()},
-            {name: torch.stack(each) for name, each in backbones.items()},
-            seconds / (len(chains) * self.count),
-        )
+                on_fold=keep,
+            )
+        if table is not None:
+            table.arrange(paths.values())
+        return samples
 
 
 def judge_samples(
@@ -222,7 +198,7 @@ def judge_levels(sampler: Sampler, bench: Bench, with_shuffled: bool, results: R
     with progress("noise levels", batches_of(model, bench.chains, with_shuffled)) as advance:
         levels = noise_levels(model, bench.chains, sampler.seed, with_shuffled, trimming(advance))
     results.add(
-        {"noise_levels": levels.to_dict()}, [levels_table(levels), terms_table(levels)], NOTE
+        {"noise_levels": levels.to_dict()}, [levels_table(levels), *terms_tables(levels)], NOTE
     )
     if results.out is not None:
         from minifold_core.plots.noise_levels import draw_levels

@@ -18,14 +18,16 @@ from minifold_core.evaluation.sweep import Swept
 SHOWN = ("tm", "rmsd", "gdt_ts", "lddt", "precision_L_24")
 """The scores that fit a terminal; the files hold all of them."""
 SHOWN_OF_SWEEP = ("tm", "lddt")
-INTERVAL = "difference (95 % interval)"
+INTERVAL = "(95 % interval)"
+OUTCOMES = {1: "better", -1: "worse", 0: "unclear"}
 
 
 def means_table(judgement: Judgement) -> Table:
     """A row for each predictor: its mean scores; under the model, how its samples differ."""
     rows = judgement.report.rows
     headings = [SCORES[metric].heading for metric in SHOWN]
-    made = table(f"mean of {_chains(rows[0].n)}", *headings, numbers=tuple(headings))
+    columns = (f"mean of {_chains(rows[0].n)}", *headings)
+    made = table(*columns, numbers=tuple(headings), caption=_direction(SHOWN))
     for row in rows:
         made.add_row(row.name, *_cells(row.means, SHOWN))
         if row.name == MODEL and judgement.spread:
@@ -35,20 +37,23 @@ def means_table(judgement: Judgement) -> Table:
 
 def differences_table(report: Report) -> Table:
     """For each score, the model minus the best floor, and minus itself on shuffled sequences."""
-    made = table("model minus", "", "chains", INTERVAL, numbers=("chains",))
+    columns = ("model minus", "", "chains", f"difference\n{INTERVAL}", "model is")
+    made = table(*columns, numbers=("chains",), caption=_direction(SHOWN))
     for metric in SHOWN:
         heading = SCORES[metric].heading
         for comparison in report.against_best(metric):
             difference = comparison.difference
             text = difference.text(SCORES[metric].digits)
-            made.add_row(heading, comparison.against, str(difference.n), text)
+            outcome = OUTCOMES[comparison.outcome]
+            made.add_row(heading, comparison.against, str(difference.n), text, outcome)
             heading = ""
     return made
 
 
 def backbone_table(rows: Sequence[BackboneRow]) -> Table:
     """Scores of backbones, model beside native."""
-    made = table("backbone", "model", "native", INTERVAL, numbers=("model", "native"))
+    columns = ("backbone", "model", "native", f"model minus native {INTERVAL}")
+    made = table(*columns, numbers=("model", "native"), caption="native values are the best")
     for row in rows:
         score = SCORES[row.metric]
         means = (_number(mean, score.digits) for mean in (row.model, row.native))
@@ -78,7 +83,8 @@ def levels_table(levels: NoiseLevels) -> Table:
     """TM-score of a single step by noise level, beside the noised state's own."""
     gaps = levels.differences
     columns = ("TM-score at t", "noised state", "predicted", "shuffled")[: 4 if gaps else 3]
-    made = table(*columns, *([INTERVAL] if gaps else []), numbers=columns)
+    gap = f"predicted minus shuffled\n{INTERVAL}"
+    made = table(*columns, *([gap] if gaps else []), numbers=columns)
     for k, t in enumerate(levels.times):
         scores = [
             each[k] for each in (levels.state, levels.own, levels.shuffled) if each is not None
@@ -88,20 +94,29 @@ def levels_table(levels: NoiseLevels) -> Table:
     return made
 
 
-def terms_table(levels: NoiseLevels) -> Table:
-    """Validation terms in bins of noise levels; indented, with shuffled sequences."""
+def terms_tables(levels: NoiseLevels) -> list[Table]:
+    """Validation terms in bins of noise levels; apart from them those that see no noise."""
     names = list(next(iter(levels.terms.values())))
     made = table("validation loss", *names, numbers=tuple(names))
+    columns = ("predicted", "shuffled")[: 2 if levels.shuffled_terms else 1]
+    steady = table("the same at all noise levels", *columns, numbers=columns)
     for term, own in levels.terms.items():
-        made.add_row(term, *(f"{own[name]:.4f}" for name in names))
-        if levels.shuffled_terms:
-            other = levels.shuffled_terms[term]
-            made.add_row("  shuffled", *(f"{other[name]:.4f}" for name in names))
-    return made
+        each = [own, *([levels.shuffled_terms[term]] if levels.shuffled_terms else [])]
+        if term in levels.steady_terms:
+            steady.add_row(term, *(f"{bins[names[0]]:.4f}" for bins in each))
+            continue
+        for label, bins in zip((term, "  shuffled"), each, strict=False):
+            made.add_row(label, *(f"{bins[name]:.4f}" for name in names))
+    return [made, steady] if steady.row_count else [made]
 
 
 def _cells(means: Mapping[str, float], metrics: Sequence[str]) -> list[str]:
     return [_number(means[metric], SCORES[metric].digits) for metric in metrics]
+
+
+def _direction(metrics: Sequence[str]) -> str:
+    lower = [SCORES[metric].label for metric in metrics if SCORES[metric].better == "lower"]
+    return f"lower is better in {', '.join(lower)}, higher in all others"
 
 
 def _number(mean: float, digits: int) -> str:

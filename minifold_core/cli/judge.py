@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import emit_json, finite, show
+from minifold_core.cli.output import check_out, emit_json, say, show, write_csv, write_json
 from minifold_core.cli.platform import MAX_SEED
 from minifold_core.cli.sample import SplitOption
 from minifold_core.console import note, progress
-from minifold_core.errors import ProtectedError
 
 if TYPE_CHECKING:
     from minifold_core.data.records import Rejection
@@ -50,8 +47,7 @@ def judge(
     from minifold_core.evaluation.generation.report import DISCLAIMER
     from minifold_core.evaluation.generation.traces import read_samples
 
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ProtectedError(f"--out {out} exists and is not empty; choose another directory")
+    check_out(out)
     dataset = open_dataset(data)
     natural = dataset.subset(split)
     samples, rejected = read_samples(structures)
@@ -68,8 +64,7 @@ def judge(
         emit_json(result)
         return
     show(report.to_table())
-    for line in (report.verdict, *report.notes, DISCLAIMER):
-        print(line)
+    say(report.verdict, *report.notes, DISCLAIMER)
 
 
 def _warn(rejected: list[Rejection]) -> None:
@@ -80,17 +75,11 @@ def _warn(rejected: list[Rejection]) -> None:
 
 
 def _write(report: GenerationReport, result: dict[str, Any], out: Path, about: str) -> None:
-    from minifold_core.files import atomic
     from minifold_core.plots.generation import draw_all
     from minifold_core.plots.style import save
 
-    with atomic(out / "judge.json") as path:
-        path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
-    rows = report.rows()
-    with atomic(out / "judge.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(finite(row) for row in rows)
+    write_json(out / "judge.json", result)
+    write_csv(out / "judge.csv", report.rows())
     for name, figure in draw_all(report).items():
         save(figure, out / f"{name}.png", f"{name} of {about}")
     note(f"results: {out}")

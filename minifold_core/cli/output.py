@@ -1,10 +1,15 @@
-"""Results on stdout: JSON, or rich tables that fit the terminal."""
+"""Results: on stdout as JSON or as tables and sentences that fit the terminal, and in files."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from minifold_core.errors import ProtectedError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,15 +17,53 @@ if TYPE_CHECKING:
 
 def emit_json(value: Any) -> None:
     """Print a result as JSON; not-a-number becomes null."""
-    print(json.dumps(finite(value), indent=2))
+    print(json_text(value))
 
 
-def table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """A plain rich table; columns in ``numbers`` are right-aligned."""
+def json_text(value: Any) -> str:
+    """A result as JSON; not-a-number becomes null."""
+    return json.dumps(finite(value), indent=2)
+
+
+def check_out(out: Path | None, option: str = "--out") -> None:
+    """Refuse a directory for results that holds something, before anything is computed.
+
+    Raises:
+        ProtectedError: it does, or it is a file.
+    """
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ProtectedError(f"{option} {out} exists and is not empty; choose another directory")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a result as JSON, whole or not at all."""
+    from minifold_core.files import atomic
+
+    with atomic(path) as temporary:
+        temporary.write_text(json_text(value) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, whole or not at all; not-a-number is left empty.
+
+    Args:
+        path: the file.
+        rows: at least one; all have the columns of the first.
+    """
+    from minifold_core.files import atomic
+
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(finite(row) for row in rows)
+
+
+def table(*columns: str, numbers: tuple[str, ...] = (), caption: str | None = None) -> Table:
+    """A plain rich table, ``caption`` below it; columns in ``numbers`` are right-aligned."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     made.columns[0].no_wrap = True  # names stay whole, to be copied and searched for
@@ -34,6 +77,14 @@ def show(renderable: Any) -> None:
     Console(highlight=False).print(renderable)
 
 
+def say(*sentences: str) -> None:
+    """Print sentences on stdout, a paragraph each, wrapped to the terminal (else 80 columns)."""
+    from rich.text import Text
+
+    for sentence in sentences:
+        show(Text(sentence))
+
+
 def millions(count: int | None) -> str:
     """A parameter count for people."""
     if count is None:
@@ -43,7 +94,7 @@ def millions(count: int | None) -> str:
 
 def finite(value: Any) -> Any:
     """A result as JSON can hold it: not-a-number becomes None."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [finite(inner) for inner in value]

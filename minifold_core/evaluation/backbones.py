@@ -36,6 +36,21 @@ def judge_backbones(bench: Bench, sampled: Mapping[str, Tensor]) -> list[Backbon
         bench: the native chains.
         sampled: chain name to samples [N, L, 4, 3] of N, Cα, C, O in ångström.
     """
+    native, ours = backbone_scores_of(bench, sampled)
+    rows = []
+    for metric, theirs in native.items():
+        means = ours[metric].nanmean(1)
+        difference = Difference.of(means, theirs, bench.seed)
+        rows.append(
+            BackboneRow(metric, float(means.nanmean()), float(theirs.nanmean()), difference)
+        )
+    return rows
+
+
+def backbone_scores_of(
+    bench: Bench, sampled: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Scores of native backbones [n] and of sampled ones [n, N]; see :func:`judge_backbones`."""
     batch = bench.batch
     native = backbone_scores(batch.backbone, batch.backbone_mask, batch.tokens, batch.residue_index)
     count = len(next(iter(sampled.values())))
@@ -46,9 +61,4 @@ def judge_backbones(bench: Bench, sampled: Mapping[str, Tensor]) -> list[Backbon
     each = [
         backbone_scores(atoms[k], mask, batch.tokens, batch.residue_index) for k in range(count)
     ]
-    rows = []
-    for metric, theirs in native.items():
-        ours = torch.stack([scores[metric] for scores in each]).nanmean(0)
-        difference = Difference.of(ours, theirs, bench.seed)
-        rows.append(BackboneRow(metric, float(ours.nanmean()), float(theirs.nanmean()), difference))
-    return rows
+    return native, {name: torch.stack([scores[name] for scores in each], 1) for name in native}

@@ -31,6 +31,7 @@ class Figure:
         mean: over chains.
         floor: mean of a trivial predictor on the same chains; None if the metric names none.
         interval: 95 % bootstrap interval of the paired difference; None for fewer than five chains.
+        lower_is_better: whether less is more, as of errors.
     """
 
     name: str
@@ -38,6 +39,13 @@ class Figure:
     mean: float
     floor: float | None = None
     interval: tuple[float, float] | None = None
+    lower_is_better: bool = False
+
+    @property
+    def sign(self) -> int:
+        """1 where the model is better than its floor, -1 where worse, 0: nothing can be said."""
+        low, high = self.interval or (0.0, 0.0)
+        return ((low > 0) - (high < 0)) * (-1 if self.lower_is_better else 1)
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,12 @@ class Figures:
     def verdict(self) -> str:
         """Which figures clear their floors, in words."""
         judged = [row for row in self.rows if row.interval is not None]
-        above = [row.name for row in judged if row.interval and row.interval[0] > 0]
-        below = [row.name for row in judged if row.interval and row.interval[1] < 0]
+        above = [row.name for row in judged if row.sign > 0]
+        worse = [row.name for row in judged if row.sign < 0]
         if not judged:
             return f"Fewer than {FEWEST_CHAINS} chains: too few to tell the model from the floors."
         parts = [f"{len(above)} of {len(judged)} figures clear their floors"]
-        parts += [f"below: {', '.join(below)}"] if below else []
+        parts += [f"worse: {', '.join(worse)}"] if worse else []
         return "; ".join(parts) + " (95 % bootstrap intervals over chains)."
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,10 +111,12 @@ def judge_figures(model: FoldModel, chains: Sequence[Chain], seed: int = 0) -> F
         figures = objective.measures(objective.predict(model, batch, None), batch)
         for name, each in figures.items():
             values[name] += each.double().tolist()
-    return Figures(tuple(_rows({name: np.array(each) for name, each in values.items()}, seed)))
+    arrays = {name: np.array(each) for name, each in values.items()}
+    lower = {name for metric in objective.metrics.values() for name in metric.lower_is_better}
+    return Figures(tuple(_rows(arrays, lower, seed)))
 
 
-def _rows(values: dict[str, np.ndarray], seed: int) -> list[Figure]:
+def _rows(values: dict[str, np.ndarray], lower: set[str], seed: int) -> list[Figure]:
     rows = []
     for name, each in values.items():
         known = ~np.isnan(each)
@@ -118,5 +128,6 @@ def _rows(values: dict[str, np.ndarray], seed: int) -> list[Figure]:
             rows.append(Figure(name, n, mean))
             continue
         interval = Difference.of(each, trivial, seed).interval
-        rows.append(Figure(name, n, mean, float(trivial[known].mean()), interval))
+        floor = float(trivial[known].mean())
+        rows.append(Figure(name, n, mean, floor, interval, name in lower))
     return rows

@@ -16,6 +16,7 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.data.records import Chain, entry_of
 from minifold_core.errors import RequestError
 from minifold_core.evaluation.distance_map import distance_map
+from minifold_core.geometry.size import centre, radius_of_gyration
 from minifold_core.units import CA_CA
 
 ONE_POINT = "one point"
@@ -56,16 +57,16 @@ def mirror_image(target: Tensor) -> Tensor:
 
 def one_point(target: Tensor, mask: Tensor) -> Tensor:
     """[B, L, 3] every residue at the centre of the known Cα."""
-    return _centre(target, mask).expand_as(target)
+    return centre(target, mask).expand_as(target)
 
 
 def coil(target: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
     """[B, L, 3] freely jointed chains of 3.8 Å steps, scaled to the target's radius of gyration."""
     steps = torch.randn(target.shape, generator=generator).to(target)
     walk = (CA_CA * torch.nn.functional.normalize(steps, dim=-1)).cumsum(1)
-    walk = walk - _centre(walk, mask)
+    walk = walk - centre(walk, mask)
     right_size = radius_of_gyration(target, mask) / radius_of_gyration(walk, mask).clamp(min=1e-6)
-    return walk * right_size[:, None, None] + _centre(target, mask)
+    return walk * right_size[:, None, None] + centre(target, mask)
 
 
 def other_chain(
@@ -94,17 +95,6 @@ def other_chain(
         start = _randint(len(trace) - length + 1, generator)
         predictions[row, known] = trace[start : start + length]
     return predictions.to(mask.device)
-
-
-def radius_of_gyration(x: Tensor, mask: Tensor) -> Tensor:
-    """[B] root mean square distance of the known points of [B, L, 3] from their centre."""
-    squared = (x - _centre(x, mask)).square().sum(-1)
-    return ((squared * mask).sum(1) / mask.sum(1).clamp(min=1)).sqrt()
-
-
-def _centre(x: Tensor, mask: Tensor) -> Tensor:
-    known = mask[..., None].to(x)
-    return (x * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
 
 
 def _draw(traces: Sequence[Tensor], generator: torch.Generator) -> Tensor:

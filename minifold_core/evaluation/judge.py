@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -93,7 +93,8 @@ class Bench:
         on_scored: Advance = lambda scored: None,
     ) -> Bench:
         """Score the floors, and tell ``on_scored`` of each; see :func:`judge`."""
-        batch = collate(chains)
+        # Of these, whatever their width, no score needs the embeddings.
+        batch = collate([replace(chain, embeddings=None) for chain in chains])
         generator = torch.Generator().manual_seed(seed)
         floors = {
             name: _score(trace[:, None], batch, on_scored)

@@ -67,16 +67,6 @@ def tm_score(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor
     return _by_length(_search, pred, target, mask)["tm"]
 
 
-def gdt_ts(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """[B] GDT-TS, each cutoff with its own superposition; see :func:`compare_structures`."""
-    return _by_length(_search, pred, target, mask)["gdt_ts"]
-
-
-def gdt_ha(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """[B] GDT-HA, each cutoff with its own superposition; see :func:`compare_structures`."""
-    return _by_length(_search, pred, target, mask)["gdt_ha"]
-
-
 def rmsd(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """[B] RMSD in ångström after the best superposition; see :func:`compare_structures`."""
     return _by_length(_rmsd, pred, target, mask)["rmsd"]

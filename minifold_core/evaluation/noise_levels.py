@@ -7,8 +7,9 @@ state scores well; whether a model can fold is decided where the state shows not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 from zlib import crc32
 
@@ -67,6 +68,11 @@ class NoiseLevels:
         pairs = zip(self.own, self.shuffled, strict=True)
         return [Difference.of(own, other, self.seed) for own, other in pairs]
 
+    @property
+    def steady_terms(self) -> list[str]:
+        """Terms of what the trunk alone decides: their mean is the same in every bin."""
+        return [term for term, bins in self.terms.items() if steady(bins.values())]
+
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         levels: list[dict[str, Any]] = [
@@ -84,6 +90,11 @@ class NoiseLevels:
             "shuffled_terms": self.shuffled_terms,
             "note": NOTE,
         }
+
+
+def steady(means: Collection[float]) -> bool:
+    """Whether what has these means in the bins of noise levels does not depend on noise."""
+    return isclose(min(means), max(means), rel_tol=1e-5)
 
 
 def noise_levels(
@@ -162,7 +173,7 @@ def _single_steps(
     """TM-scores [K, n] of the noised states, and of what one step makes of them."""
     assert objective.process is not None
     states, predictions = [], []
-    for batch in _batches(model, chains, on_batch):
+    for batch in batches(model, chains, on_batch):
         trunk = model.trunk(batch, complete=True)
         scale = objective.truth(batch).scale[:, None, None]
         tm: list[tuple[Tensor, Tensor]] = []
@@ -186,7 +197,7 @@ def _terms(
 ) -> dict[str, dict[str, float]]:
     """Means of every validation term in each bin, ramps at their end."""
     means = validate(
-        model, objective, _batches(model, chains, on_batch), model.recipe.training.epochs
+        model, objective, batches(model, chains, on_batch), model.recipe.training.epochs
     ).means()
     terms: dict[str, dict[str, float]] = {}
     for name, value in means.items():
@@ -196,9 +207,8 @@ def _terms(
     return terms
 
 
-def _batches(
-    model: FoldModel, chains: Sequence[Chain], on_batch: Advance
-) -> Iterator[ProteinBatch]:
+def batches(model: FoldModel, chains: Sequence[Chain], on_batch: Advance) -> Iterator[ProteinBatch]:
+    """The chains in their order, as batches of the recipe's size on the model's device."""
     device = next(model.parameters()).device
     size = model.recipe.training.batch_size
     for start in range(0, len(chains), size):

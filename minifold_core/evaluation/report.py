@@ -55,6 +55,11 @@ class Comparison:
     against: str
     difference: Difference
 
+    @property
+    def outcome(self) -> int:
+        """1 or -1 where the interval says that the model is better or worse, else 0."""
+        return _sense(self.metric) * self.difference.sign
+
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         return {"score": self.metric, "against": self.against, **self.difference.to_dict()}
@@ -182,7 +187,12 @@ def make_report(
 
 def _best(metric: str, floors: Mapping[str, Scores]) -> str | None:
     """The floor with the best mean in a score, if it is defined for any."""
-    sign = -1 if SCORES[metric].better == "lower" else 1
-    means = {name: sign * float(each[metric].nanmean()) for name, each in floors.items()}
+    sense = _sense(metric)
+    means = {name: sense * float(each[metric].nanmean()) for name, each in floors.items()}
     known = {name: mean for name, mean in means.items() if not isnan(mean)}
     return max(known, key=known.__getitem__, default=None)
+
+
+def _sense(metric: str) -> int:
+    """-1 for a score of which less is better, else 1."""
+    return -1 if SCORES[metric].better == "lower" else 1

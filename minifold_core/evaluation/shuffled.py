@@ -17,11 +17,18 @@ def shuffled(chain: Chain, seed: int = 0) -> Chain:
     """The chain with its residues in another order, and its atoms where they were.
 
     Composition and length stay, and so does the name: what is drawn for that name, such as the
-    noise of a sample, is drawn alike for both. Side chains are left out.
+    noise of a sample, is drawn alike for both. Side chains are left out; rows of embeddings go with
+    their residues, and still tell of the neighbours that those had.
     """
     generator = np.random.default_rng(crc32(f"{seed}/{chain.name}/shuffled".encode()))
-    letters = generator.permutation(list(chain.sequence))
-    return replace(chain, sequence="".join(letters), sidechain=None, sidechain_mask=None)
+    order = generator.permutation(len(chain))
+    return replace(
+        chain,
+        sequence="".join(chain.sequence[place] for place in order),
+        sidechain=None,
+        sidechain_mask=None,
+        embeddings=None if chain.embeddings is None else chain.embeddings[order],
+    )
 
 
 def reads_sequence(model: FoldModel) -> bool:

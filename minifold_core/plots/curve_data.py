@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from minifold_core.discovery import find_components, find_versions
+from minifold_core.discovery import find_versions
 from minifold_core.errors import RequestError, did_you_mean
 from minifold_core.evaluation.scores import SCORES
 from minifold_core.interfaces import FLOOR
-from minifold_core.registry import history
+from minifold_core.loss_units import units_of
+from minifold_core.registry import PUBLISHED, history
 from minifold_core.runs import RunRecord
 
 Series = Mapping[int, float]
@@ -17,22 +18,12 @@ Series = Mapping[int, float]
 Kind = Literal["training", "validation", "floor", "published"]
 
 TOTAL, TOTAL_FIXED = "total", "total_fixed"
-PUBLISHED = {TOTAL: "val_total", "class_accuracy": "val_class_acc", "ddim/tm": "ddim_tm"}
-PUBLISHED |= {"ddim/rmsd": "ddim_rmsd"}
-"""Our names of published columns that are not called as here."""
 SLOTS = {
     "lr": "Learning rate",
     "grad_norm": "Gradient norm before clipping, mean over the epoch",
     "update": "Size of a step over size of the weights, mean over the epoch",
 }
 COUNTS = ("skipped", "tripwire")
-
-
-LENGTHS = {
-    "fixed": {"model units": "10 Å", "squared model units": "100 Å²"},
-    "rg": {"model units": "Rg", "squared model units": "Rg²"},
-}
-"""What a model unit is, by the recipe's ``coordinates.scale``."""
 
 
 class Line(NamedTuple):
@@ -245,16 +236,7 @@ def _published(runs: Sequence[RunRecord], name: str) -> list[Line]:
 
 def _units(runs: Sequence[RunRecord]) -> dict[str, str]:
     """What each loss is measured in, as its facts begin; nothing for a pure number."""
-    scales = {str(run.section("coordinates").get("scale")) for run in runs}
-    lengths = LENGTHS.get(scales.pop() if len(scales) == 1 else "", {})
-    units = {TOTAL: "weighted sum", TOTAL_FIXED: "weighted sum"}
-    offers = find_components().items
-    for name in _losses(runs):
-        offer = offers.get(f"loss/{name}")
-        facts = offer.spec.config_class().facts if offer else None
-        unit = facts.unit.partition(":")[0].partition(";")[0] if facts else ""
-        units.setdefault(name, "" if unit == "none" else lengths.get(unit, unit))
-    return units
+    return units_of(_losses(runs), {str(run.section("coordinates").get("scale")) for run in runs})
 
 
 def _lowest(column: str) -> int:

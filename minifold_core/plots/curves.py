@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from minifold_core.console import note
@@ -17,7 +15,6 @@ from minifold_core.errors import RequestError
 from minifold_core.plots.curve_data import (
     TOTAL,
     TOTAL_FIXED,
-    Line,
     Panel,
     Section,
     bins,
@@ -25,65 +22,51 @@ from minifold_core.plots.curve_data import (
     results,
     smoothed,
 )
-from minifold_core.plots.style import (
-    BLUE,
-    FAINT,
-    GREEN,
-    GREY,
-    PAGE,
-    PURPLE,
-    TEXT,
-    VERMILION,
-    add_axes,
-    add_text,
-    new_figure,
-    save,
-    sequential,
-    styled,
-)
+from minifold_core.plots.curve_looks import MOST, Looks, LooksByBin, LooksByRun, names_of
+from minifold_core.plots.style import add_axes, add_text, new_figure, save, styled
 from minifold_core.runs import RunRecord, read_run
-
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE)
-DASHES = ("solid", "dashed", "dotted", "dashdot")
-BOLD, THIN = 1.4, 0.6
-MOST = len(COLOURS)
-"""Runs in one picture."""
 
 COLUMNS, WIDTH, HEIGHT = 4, 31.0, 21.0
 LEFT, ACROSS, DOWN = 14.5, 44.5, 30.0
 HEADING, LEGEND_LINE, EDGE, FOOT = 10.0, 3.6, 4.0, 4.0
 """Millimetres: panels, their place and distances, and the lines of headings and legend."""
-LEGEND_COLUMNS, LONGEST = 3, 40
-"""Of the legend, and letters of a name in it."""
-
-Style = Callable[[Line, list[str]], dict[str, Any]]
-"""How a line is drawn, given the names of all lines of its section."""
 
 
-def draw_curves(runs: Sequence[RunRecord], terms: Sequence[str] = (), smooth: int = 1) -> Figure:
+def draw_curves(
+    runs: Sequence[RunRecord],
+    terms: Sequence[str] = (),
+    smooth: int = 1,
+    columns: int = COLUMNS,
+    sides: Sequence[str] = (),
+) -> Figure:
     """Losses, figures of merit, scores, learning rates and gradient norms over epochs.
 
     Training is thin and validation bold; the published curve of a run's version lies faintly
     behind, as far as its runs go. A dot marks the best epoch.
 
     Args:
-        runs: one to four.
+        runs: one to four, or of one to four sides.
         terms: losses and figures to draw alone.
         smooth: epochs, each and those before it, whose mean is drawn.
+        columns: panels beside each other; two fit a phone.
+        sides: of each run the side that it belongs to; runs of one side look alike.
 
     Raises:
         RequestError: a term is not there, no epoch has ended, or there are too many runs.
     """
-    _check(runs)
+    looks = LooksByRun(runs, sides)
+    _check(runs, looks)
     parts = results(runs, terms) + ([] if terms else optimizer(runs))
-    return _draw(parts, runs, smooth, _by_run, _keys_by_run(parts, runs))
+    return _draw(parts, runs, smooth, looks, columns)
 
 
-def draw_bins(runs: Sequence[RunRecord], terms: Sequence[str] = (), smooth: int = 1) -> Figure:
+def draw_bins(
+    runs: Sequence[RunRecord], terms: Sequence[str] = (), smooth: int = 1, columns: int = COLUMNS
+) -> Figure:
     """Validation losses per bin of noise levels, the darker the noisier, as :func:`draw_curves`."""
-    _check(runs)
-    parts = bins(runs, terms)
-    return _draw(parts, runs, smooth, _by_bin, _keys_by_bin(parts, runs))
+    looks = LooksByBin(runs)
+    _check(runs, looks)
+    return _draw(bins(runs, terms), runs, smooth, looks, columns)
 
 
 def save_curves(run_directory: Path, path: Path) -> None:
@@ -103,7 +86,7 @@ def save_curves(run_directory: Path, path: Path) -> None:
         for problem in runs[0].problems:
             note(f"warning: {run_directory}: {problem}")
         if parts := results(runs):
-            figure = _draw(parts, runs, 1, _by_run, _keys_by_run(parts, runs))
+            figure = _draw(parts, runs, 1, LooksByRun(runs))
             save(figure, path, about(runs))
     except Exception as error:  # a picture is not worth a training
         note(f"warning: no curves in {path}: {error}")
@@ -115,9 +98,9 @@ def about(runs: Sequence[RunRecord]) -> str:
     return f"training curves of {', '.join(which)}"
 
 
-def _check(runs: Sequence[RunRecord]) -> None:
-    if len(runs) > MOST:
-        raise RequestError(f"{len(runs)} runs are too many for one picture; give 1 to {MOST}")
+def _check(runs: Sequence[RunRecord], looks: Looks) -> None:
+    if (count := len(set(looks.places))) > MOST:
+        raise RequestError(f"{count} runs are too many for one picture; give 1 to {MOST}")
     for run in runs:
         if not run.series("train/total"):
             raise RequestError(f"{run.directory}: no epoch has ended; there is nothing to draw")
@@ -125,47 +108,54 @@ def _check(runs: Sequence[RunRecord]) -> None:
 
 @styled
 def _draw(
-    parts: list[Section], runs: Sequence[RunRecord], smooth: int, style: Style, keys: list[Line2D]
+    parts: list[Section],
+    runs: Sequence[RunRecord],
+    smooth: int,
+    looks: Looks,
+    columns: int = COLUMNS,
 ) -> Figure:
     """The sections below each other, each from a new row on, under one legend."""
-    top = EDGE + LEGEND_LINE * -(-len(keys) // LEGEND_COLUMNS)
-    height = top + sum(HEADING + DOWN * _rows(part) for part in parts) + FOOT
-    figure = new_figure(PAGE, height)
+    keys = looks.keys(parts)
+    width, legend_columns = width_of(columns), columns - 1 or 1
+    top = EDGE + LEGEND_LINE * -(-len(keys) // legend_columns)
+    height = top + sum(HEADING + DOWN * _rows(part, columns) for part in parts) + FOOT
+    figure = new_figure(width, height)
     figure.legend(
         handles=keys,
         loc="upper left",
-        bbox_to_anchor=(LEFT / PAGE, 1 - EDGE / 2 / height),
+        bbox_to_anchor=(LEFT / width, 1 - EDGE / 2 / height),
         borderaxespad=0,
         borderpad=0,
-        ncols=LEGEND_COLUMNS,
+        ncols=legend_columns,
         handlelength=2.2,
     )
     for part in parts:
         add_text(figure, LEFT, top + 1.5, part.title, weight="bold")
         top += HEADING
-        names = _names(part)
+        names = names_of(part)
         for number, panel in enumerate(part.panels):
-            row, column = divmod(number, COLUMNS)
+            row, column = divmod(number, columns)
             axes = add_axes(figure, LEFT + column * ACROSS, top + row * DOWN, WIDTH, HEIGHT)
             for line in panel.lines:
                 points = line.points if line.kind == "published" else smoothed(line.points, smooth)
-                look = style(line, names)
+                look = looks.of(line, names)
                 alone = {"marker": "o", "ms": 3 * look["lw"]} if len(points) == 1 else {}
                 axes.plot([*points], [*points.values()], **look, **alone)
-            _mark_best(axes, panel, runs)
+            _mark_best(axes, panel, runs, looks)
             _set_axes(axes, panel, runs)
-            if number + COLUMNS >= len(part.panels):
+            if number + columns >= len(part.panels):
                 axes.set_xlabel("epoch", labelpad=1)
-        top += DOWN * _rows(part)
+        top += DOWN * _rows(part, columns)
     return figure
 
 
-def _rows(part: Section) -> int:
-    return -(-len(part.panels) // COLUMNS)
+def width_of(columns: int) -> float:
+    """Millimetres of so many panels beside each other."""
+    return LEFT + (columns - 1) * ACROSS + WIDTH + EDGE
 
 
-def _names(part: Section) -> list[str]:
-    return list(dict.fromkeys(line.name for panel in part.panels for line in panel.lines))
+def _rows(part: Section, columns: int) -> int:
+    return -(-len(part.panels) // columns)
 
 
 def _set_axes(axes: Axes, panel: Panel, runs: Sequence[RunRecord]) -> None:
@@ -181,9 +171,9 @@ def _set_axes(axes: Axes, panel: Panel, runs: Sequence[RunRecord]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     if panel.log and min(own) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(FixedLocator(_log_ticks(*axes.get_ylim())))
+        axes.yaxis.set_major_locator(FixedLocator(log_ticks(*axes.get_ylim())))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
 
 
 def _keep_near(axes: Axes, low: float, high: float) -> None:
@@ -194,7 +184,7 @@ def _keep_near(axes: Axes, low: float, high: float) -> None:
         axes.set_ylim(max(bottom, low - room), min(top, high + room))
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Two to five round numbers of a range; a narrow one has none of the usual 1, 2, 5."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for heads in ((1, 2, 5), (1,)):
@@ -207,7 +197,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in MaxNLocator(3).tick_values(low, high) if low <= tick <= high]
 
 
-def _short(value: float, _: object = None) -> str:
+def short(value: float, _: object = None) -> str:
     """A number of at most three digits, small ones with an exponent: 2e-5."""
     if not 0 < abs(value) < 0.01:
         return f"{value:g}"
@@ -215,69 +205,11 @@ def _short(value: float, _: object = None) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _mark_best(axes: Axes, panel: Panel, runs: Sequence[RunRecord]) -> None:
+def _mark_best(axes: Axes, panel: Panel, runs: Sequence[RunRecord], looks: Looks) -> None:
     """A dot on each run's total of validation, or of training where there is no other."""
     if panel.title not in (TOTAL, TOTAL_FIXED):
         return
-    for run, colour in zip(runs, COLOURS, strict=False):
+    for number, run in enumerate(runs):
         values = run.series(f"val/{panel.title}") or run.series(f"train/{panel.title}")
         if run.best and run.best[0] in values:
-            axes.plot(run.best[0], values[run.best[0]], "o", ms=3, color=colour)
-
-
-def _by_run(line: Line, names: list[str]) -> dict[str, Any]:
-    if line.kind == "published":
-        return {"color": FAINT, "lw": 2.2, "ls": DASHES[line.run], "zorder": 1}
-    if line.kind == "floor":
-        dashes = DASHES[1 + names.index(line.name) % (len(DASHES) - 1)]
-        return {"color": GREY, "lw": 0.9, "ls": dashes, "zorder": 1.5}
-    return {"color": COLOURS[line.run], "lw": BOLD if line.kind == "validation" else THIN}
-
-
-def _by_bin(line: Line, names: list[str]) -> dict[str, Any]:
-    shade = 0.35 + 0.65 * names.index(line.name) / max(len(names) - 1, 1)
-    return {"color": sequential()(shade), "lw": 1.2, "ls": DASHES[line.run]}
-
-
-def _keys_by_run(parts: list[Section], runs: Sequence[RunRecord]) -> list[Line2D]:
-    keys = [
-        Line2D([], [], color=colour, lw=BOLD, label=_name(run))
-        for run, colour in zip(runs, COLOURS, strict=False)
-    ]
-    found: dict[str, Line2D] = {}
-    for part in parts:
-        names = _names(part)
-        for line in (line for panel in part.panels for line in panel.lines):
-            style = _by_run(line, names)
-            if line.kind in ("training", "validation"):
-                style["color"] = TEXT
-            label: str = line.kind
-            if line.kind == "published":
-                label = f"{line.name} as published, at full size"
-            elif line.name:
-                label = f"{line.kind}: {line.name}"
-            found.setdefault(label, Line2D([], [], label=label, **style))
-    if any(panel.title == TOTAL for part in parts for panel in part.panels):
-        found["best"] = Line2D([], [], color=TEXT, ls="", marker="o", ms=3, label="best epoch")
-    return keys + list(found.values())
-
-
-def _keys_by_bin(parts: list[Section], runs: Sequence[RunRecord]) -> list[Line2D]:
-    names = [name for part in parts for name in _names(part)]
-    levels = [Line(0, "validation", {}, name) for name in names]
-    return [
-        *(
-            Line2D([], [], color=TEXT, lw=1.2, ls=dashes, label=_name(run))
-            for run, dashes in zip(runs, DASHES, strict=False)
-        ),
-        *(
-            Line2D([], [], label=f"t {n.name.replace('-', '–')}", **_by_bin(n, names))
-            for n in levels
-        ),
-    ]
-
-
-def _name(run: RunRecord) -> str:
-    """The run's directory, version and size, cut at its beginning."""
-    name = f"{run.directory.resolve().name}: {run.meta.id} {run.meta.size}"
-    return name if len(name) <= LONGEST else f"…{name[-LONGEST + 1 :]}"
+            axes.plot(run.best[0], values[run.best[0]], "o", ms=3, color=looks.colour(number))

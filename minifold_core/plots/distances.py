@@ -31,25 +31,37 @@ FARTHEST = 40.0
 """Ångström at which the colours end: the same in all pictures."""
 
 LEGEND = (
-    "upper right: native · lower left: sample · outlined: in contact "
-    f"(Cα within {CONTACT:.0f} Å, |i − j| ≥ {MIN_SEPARATION})"
+    "upper right: native · lower left: sample",
+    "outlined: in contact",
+    f"(Cα within {CONTACT:.0f} Å, |i − j| ≥ {MIN_SEPARATION})",
 )
+LINE = 3.6
+"""Millimetres of a line of the legend."""
 
 
 @styled
-def draw_distances(chains: Sequence[Sampled]) -> Figure:
-    """A map for each chain, all on one scale."""
-    rows = -(-len(chains) // COLUMNS)
-    figure = new_figure(PAGE, TOP + (rows - 1) * DOWN + SIDE + BOTTOM)
-    add_text(figure, LEFT, 2, LEGEND)
+def draw_distances(chains: Sequence[Sampled], columns: int = COLUMNS) -> Figure:
+    """A map for each chain, all on one scale.
+
+    Args:
+        chains: native ones with a sample of each.
+        columns: maps beside each other; one fits a phone.
+    """
+    rows, narrow = -(-len(chains) // columns), columns == 1
+    top = TOP + narrow * (len(LEGEND) - 1) * LINE
+    width = PAGE - (COLUMNS - columns) * ACROSS
+    figure = new_figure(width, top + (rows - 1) * DOWN + SIDE + BOTTOM)
+    first, *others = LEGEND
+    legend = "\n".join(LEGEND) if narrow else f"{first} · {' '.join(others)}"
+    add_text(figure, LEFT, 2, legend)
     for number, each in enumerate(chains):
-        row, column = divmod(number, COLUMNS)
-        axes = add_axes(figure, LEFT + column * ACROSS, TOP + row * DOWN, SIDE, SIDE)
+        row, column = divmod(number, columns)
+        axes = add_axes(figure, LEFT + column * ACROSS, top + row * DOWN, SIDE, SIDE)
         image = _draw_map(axes, each)
         axes.set_title(f"{each.chain.name}\n{each.scores}")
         if column == 0:
             axes.set_ylabel("residue")
-    bar = add_axes(figure, LEFT + (COLUMNS - 1) * ACROSS + SIDE + 3, TOP, BAR, SIDE)
+    bar = add_axes(figure, LEFT + (columns - 1) * ACROSS + SIDE + 3, top, BAR, SIDE)
     figure.colorbar(image, cax=bar, label="Cα–Cα distance (Å)", extend="max")
     return figure
 

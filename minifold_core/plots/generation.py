@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
-from minifold_core.evaluation.generation.angles import PSEUDO_SPANS, RAMACHANDRAN_SPANS, Spans
 from minifold_core.evaluation.generation.report import GenerationReport
-from minifold_core.plots.angle_maps import draw_angle_maps
+from minifold_core.plots.angle_maps import (
+    DrawMaps,
+    Layout,
+    draw_pseudo_maps,
+    draw_ramachandran_maps,
+)
 from minifold_core.plots.style import (
     FAINT,
     GREY,
@@ -42,27 +45,14 @@ def draw_all(report: GenerationReport) -> dict[str, Figure]:
 @styled
 def draw_pseudo_ramachandran(report: GenerationReport) -> Figure:
     """How often each pair of Cα pseudo-dihedral and pseudo-bond angle occurs."""
-    figure = _draw_maps(report, report.natural.pseudo, report.samples.pseudo, PSEUDO_SPANS)
-    natural, samples = figure.axes[:2]
-    for axes in (natural, samples):
-        axes.set_xlabel("pseudo-dihedral of four Cα (°)")
-        axes.set_ylim(60, 180)
-        axes.yaxis.set_major_locator(MultipleLocator(30))
-    natural.set_ylabel("pseudo-bond angle of three Cα (°)")
-    return figure
+    return _draw_maps(report, report.natural.pseudo, report.samples.pseudo, draw_pseudo_maps)
 
 
 @styled
 def draw_ramachandran(report: GenerationReport) -> Figure:
     """How often each pair of backbone dihedrals φ and ψ occurs."""
-    natural = report.natural.ramachandran.swapaxes(1, 2)
-    samples = report.samples.ramachandran.swapaxes(1, 2)
-    figure = _draw_maps(report, natural, samples, RAMACHANDRAN_SPANS)
-    for axes in figure.axes[:2]:
-        axes.set_xlabel("φ (°)")
-        axes.yaxis.set_major_locator(MultipleLocator(60))
-    figure.axes[0].set_ylabel("ψ (°)")
-    return figure
+    natural, samples = report.natural.ramachandran, report.samples.ramachandran
+    return _draw_maps(report, natural, samples, draw_ramachandran_maps)
 
 
 @styled
@@ -108,16 +98,17 @@ def draw_content(report: GenerationReport) -> Figure:
     return figure
 
 
-def _draw_maps(report: GenerationReport, natural: Floats, samples: Floats, spans: Spans) -> Figure:
+def _draw_maps(
+    report: GenerationReport, natural: Floats, samples: Floats, draw: DrawMaps
+) -> Figure:
     """Natural chains left, structures right: shares of all counts [N, rows, columns], one scale."""
     figure = new_figure(PAGE, TOP + MAP_HEIGHT + BOTTOM)
     natural = natural[: len(natural) - report.windows]
     counts = [natural.sum(0), samples.sum(0)]
-    panels = draw_angle_maps(figure, counts, spans, (LEFT, TOP), (MAP_WIDTH, MAP_HEIGHT), GAP)
+    panels = draw(figure, counts, Layout(LEFT, TOP, MAP_WIDTH, MAP_HEIGHT, GAP))
     titles = (f"{len(natural)} natural chains", f"{len(samples)} structures")
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title)
-        axes.xaxis.set_major_locator(MultipleLocator(60))
     return figure
 
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
 from minifold_core.data.batching import collate
@@ -20,13 +19,13 @@ from minifold_core.evaluation.generation.angles import (
     Floats,
     histogram,
     jensen_shannon,
+    pseudo_angles,
+    ramachandran_angles,
 )
 from minifold_core.evaluation.noise_levels import single_step
-from minifold_core.evaluation.peptides import phi_psi, units
 from minifold_core.evaluation.threads import one_thread
-from minifold_core.evaluation.trace import local_geometry, places
 from minifold_core.model import FoldModel
-from minifold_core.plots.angle_maps import draw_angle_maps
+from minifold_core.plots.angle_maps import Layout, draw_pseudo_maps, draw_ramachandran_maps
 from minifold_core.plots.style import PAGE, new_figure, styled
 from minifold_core.training.objective import Objective
 
@@ -36,8 +35,6 @@ LEVEL = 0.1
 LEFT, TOP, WIDTH, GAP = 16.0, 15.0, 43.0, 9.0
 PSEUDO_HEIGHT, BETWEEN, HEIGHT, BOTTOM = 42.0, 20.0, 47.0, 11.0
 """Millimetres: maps, what lies above, beside, between and below them, and their heights."""
-TICK, LOWEST = 30, 60
-"""Degrees between ticks of pseudo-bond angles, and where they begin if there is none below."""
 
 
 class Structure(NamedTuple):
@@ -70,10 +67,13 @@ class AngleSet:
         with one_thread():
             for chain in chains:
                 structure = structures[chain.name]
-                pseudo.append(histogram(_pseudo_angles(structure.ca, chain), PSEUDO_SPANS))
+                known = torch.from_numpy(chain.backbone_mask)
+                index = torch.from_numpy(chain.residue_index).long()
+                bends = pseudo_angles(structure.ca, known[:, 1], index)
+                pseudo.append(histogram(bends, PSEUDO_SPANS))
                 if structure.backbone is not None:
-                    angles = _backbone_angles(structure.backbone, chain)
-                    backbones.append(histogram(angles, RAMACHANDRAN_SPANS))
+                    turns = ramachandran_angles(structure.backbone, known, index)
+                    backbones.append(histogram(turns, RAMACHANDRAN_SPANS))
         return cls(name, np.sum(pseudo, 0), np.sum(backbones, 0) if backbones else None)
 
 
@@ -140,48 +140,12 @@ def draw_ramachandran(sets: Sequence[AngleSet]) -> Figure:
     figure = new_figure(PAGE, TOP + PSEUDO_HEIGHT + both * (BETWEEN + HEIGHT) + BOTTOM)
     rows = divergences(sets)
     pseudo = [each.pseudo for each in sets]
-    upper = draw_angle_maps(figure, pseudo, PSEUDO_SPANS, (LEFT, TOP), (WIDTH, PSEUDO_HEIGHT), GAP)
-    bottom = min([LOWEST, *_lowest(pseudo)])
+    upper = draw_pseudo_maps(figure, pseudo, Layout(LEFT, TOP, WIDTH, PSEUDO_HEIGHT, GAP))
     for axes, each, row in zip(upper, sets, rows, strict=True):
         axes.set_title(f"{each.name}\nJSD {row['pseudo_jsd']:.3f} bits")
-        axes.set_xlabel("pseudo-dihedral of four Cα (°)")
-        axes.set_ylim(bottom, 180)
-        axes.xaxis.set_major_locator(MultipleLocator(90))
-        axes.yaxis.set_major_locator(MultipleLocator(TICK))
-    upper[0].set_ylabel("pseudo-bond angle of three Cα (°)")
     if both:
         top = TOP + PSEUDO_HEIGHT + BETWEEN
-        swapped = [each.T for each in backbones]
-        lower = draw_angle_maps(
-            figure, swapped, RAMACHANDRAN_SPANS, (LEFT, top), (WIDTH, HEIGHT), GAP
-        )
+        lower = draw_ramachandran_maps(figure, backbones, Layout(LEFT, top, WIDTH, HEIGHT, GAP))
         for axes, row in zip(lower, rows, strict=True):
             axes.set_title(f"JSD {row['ramachandran_jsd']:.3f} bits")
-            axes.set_xlabel("φ (°)")
-            axes.xaxis.set_major_locator(MultipleLocator(90))
-            axes.yaxis.set_major_locator(MultipleLocator(90))
-        lower[0].set_ylabel("ψ (°)")
     return figure
-
-
-def _lowest(pseudo: Sequence[Floats]) -> list[int]:
-    """The tick in degrees at or below the lowest pseudo-bond angle, if there is any."""
-    rows = np.flatnonzero(np.sum(pseudo, 0).sum(1))
-    return [int(180 * row / len(pseudo[0])) // TICK * TICK for row in rows[:1]]
-
-
-def _pseudo_angles(ca: Tensor, chain: Chain) -> Tensor:
-    """[M, 2] angle at a Cα and dihedral from the one before it, in radians; NaN beside breaks."""
-    mask, index = torch.from_numpy(chain.ca_mask)[None], _index(chain)
-    found = local_geometry(ca.double()[None], mask, places(mask, index))
-    return torch.stack([found.angle[0], found.dihedral[0]], -1)
-
-
-def _backbone_angles(backbone: Tensor, chain: Chain) -> Tensor:
-    """[L, 2] φ and ψ in radians, NaN where an atom or a neighbour is not known."""
-    mask = torch.from_numpy(chain.backbone_mask)[None]
-    return torch.stack(phi_psi(units(backbone.double()[None], mask, _index(chain))), -1)[0]
-
-
-def _index(chain: Chain) -> Tensor:
-    return torch.from_numpy(chain.residue_index).long()[None]

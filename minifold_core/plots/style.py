@@ -51,6 +51,7 @@ _RULES = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
+    "text.parse_math": False,  # names of runs may have a dollar sign
     "figure.facecolor": "white",
     "savefig.dpi": DPI,
     "svg.fonttype": "path",

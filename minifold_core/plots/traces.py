@@ -23,7 +23,7 @@ from minifold_core.plots.style import (
     styled,
 )
 
-COLUMNS, WIDTH, LEFT, TOP, TITLE = 3, 54.0, 8.0, 10.0, 9.0
+COLUMNS, WIDTH, LEFT, TOP, TITLE = 3, 54.0, 8.0, 15.0, 9.0
 ACROSS, BETWEEN, SCALE = 57.0, 3.0, 10.0
 """Millimetres: width of a view, place of the first, height of a chain's title, from chain to chain,
 between views, and height of the scale."""
@@ -33,6 +33,7 @@ VIEWS = ((0, 1, 2), (0, 2, 1))
 """Of each view: the axes drawn to the right and upward, and the one of depth."""
 TOWARDS = (1, -1)
 """Whether a view's axis of depth points towards the reader: neither view is a mirror image."""
+TWO_VIEWS = "Two views of each superposition: below, it is turned by 90° about the horizontal."
 BARS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Ångström that a scale bar may have."""
 NATIVE_WIDTH, SAMPLE_WIDTH = 1.0, 1.6
@@ -132,3 +133,4 @@ def _draw_legend(figure: Figure) -> None:
     figure.colorbar(ScalarMappable(Normalize(0, 1), n_to_c()), cax=bar, orientation="horizontal")
     bar.set_xticks([])
     add_text(figure, LEFT + 52 + BAR_WIDTH, BAR_TOP - 0.7, "to C, after the TM superposition")
+    add_text(figure, LEFT, BAR_TOP + 4.3, TWO_VIEWS)

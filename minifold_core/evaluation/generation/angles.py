@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from minifold_core.evaluation.peptides import phi_psi, units
-from minifold_core.geometry.angles import angle, dihedral
+from minifold_core.evaluation.trace import local_geometry, places
 
 Floats = NDArray[np.float64]
 Spans = tuple[tuple[float, float], tuple[float, float]]
@@ -19,27 +19,30 @@ PSEUDO_SPANS: Spans = ((0.0, np.pi), (-np.pi, np.pi))
 RAMACHANDRAN_SPANS: Spans = ((-np.pi, np.pi), (-np.pi, np.pi))
 
 
-def pseudo_angles(ca: Tensor) -> Tensor:
-    """[n-3, 2] pseudo-bond angle at the second, and pseudo-dihedral, of four consecutive Cα.
+def pseudo_angles(ca: Tensor, mask: Tensor, residue_index: Tensor) -> Tensor:
+    """[M, 2] pseudo-bond angle at the second, and pseudo-dihedral, of four consecutive Cα.
 
-    In radians.
-
-    Args:
-        ca: [n, 3] in ångström.
-    """
-    first, second, third, fourth = ca[:-3], ca[1:-2], ca[2:-1], ca[3:]
-    bends = angle(first, second, third)
-    return torch.stack([bends, dihedral(first, second, third, fourth)], -1)
-
-
-def ramachandran_angles(backbone: Tensor, mask: Tensor) -> Tensor:
-    """[n, 2] φ and ψ of every residue in radians, NaN where an atom is not known.
+    In radians, and NaN where one of the four is not known or the chain is broken between them.
 
     Args:
-        backbone: [n, 4, 3] N, Cα, C, O in ångström.
-        mask: [n, 4] which atoms are known.
+        ca: [L, 3] in ångström.
+        mask: [L] which of them are known.
+        residue_index: [L] positions along the chain, which is broken where they jump.
     """
-    parts = units(backbone[None], mask[None], torch.arange(len(mask))[None])
+    known, index = mask[None], residue_index[None]
+    found = local_geometry(ca.double()[None], known, places(known, index))
+    return torch.stack([found.angle[0], found.dihedral[0]], -1)
+
+
+def ramachandran_angles(backbone: Tensor, mask: Tensor, residue_index: Tensor) -> Tensor:
+    """[L, 2] φ and ψ of every residue in radians, NaN where an atom or a neighbour is not known.
+
+    Args:
+        backbone: [L, 4, 3] N, Cα, C, O in ångström.
+        mask: [L, 4] which atoms are known.
+        residue_index: [L] positions along the chain, which is broken where they jump.
+    """
+    parts = units(backbone.double()[None], mask[None], residue_index[None])
     return torch.stack(phi_psi(parts), -1)[0]
 
 

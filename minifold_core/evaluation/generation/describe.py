@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from minifold_core.console import Advance
@@ -49,9 +50,11 @@ class Described:
         shapes, pseudo, ramachandran = [], [], []
         for trace in traces:
             shapes.append(shape(trace.ca))
-            pseudo.append(histogram(pseudo_angles(trace.ca), PSEUDO_SPANS))
-            angles = ramachandran_angles(trace.backbone, trace.mask)
-            ramachandran.append(histogram(angles, RAMACHANDRAN_SPANS))
+            places = torch.arange(len(trace))
+            bends = pseudo_angles(trace.ca, trace.mask[:, 1], places)
+            pseudo.append(histogram(bends, PSEUDO_SPANS))
+            turns = ramachandran_angles(trace.backbone, trace.mask, places)
+            ramachandran.append(histogram(turns, RAMACHANDRAN_SPANS))
             advance(1)
         values = {name: np.array([each[name] for each in shapes]) for name in shapes[0]}
         content = [_content(each["helix"], each["strand"]) for each in shapes]

@@ -35,9 +35,10 @@ class Figure:
 
     Attributes:
         name: such as ``helix``.
-        n: structures in each of the sets that are compared.
+        n: structures in each of the sets that are compared; 0 where there is nothing to compare.
         samples: of samples; where it is a divergence, theirs from natural chains.
-        natural: of natural chains; where it is a divergence, theirs from other natural chains.
+        natural: of natural chains; where it is a divergence, theirs from other natural chains; NaN
+            where ``n`` is 0.
         noise: 95 % range of what natural chains give against others, centred where ``natural``
             is; None where the sets are smaller than ten.
         interval: 95 % bootstrap interval of ``samples`` where it is a mean over structures: one
@@ -150,7 +151,7 @@ def _figure(name: str, n: int, samples: ArrayLike, natural: ArrayLike, noise: Ar
     if n >= FEWEST and len(known) and np.isfinite(ours).any():
         low, high = np.clip(np.quantile(known, RANGE), *BOUNDS.get(name, (0.0, 1.0)))
         span = float(low), float(high)
-    return Figure(name, n, _mean(ours), _mean(theirs), span)
+    return Figure(name, n, _mean(ours), _mean(theirs) if n else float("nan"), span)
 
 
 def _mean(values: Floats) -> float:

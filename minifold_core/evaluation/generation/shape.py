@@ -7,8 +7,8 @@ from torch import Tensor
 
 from minifold_core.evaluation.chirality import left_handed
 from minifold_core.evaluation.contacts import CONTACT
-from minifold_core.evaluation.floors import radius_of_gyration
 from minifold_core.evaluation.secondary import COIL, HELIX, STRAND, secondary_structure
+from minifold_core.geometry.size import radius_of_gyration
 from minifold_core.units import CA_CA
 
 BOND_TOLERANCE = 0.1

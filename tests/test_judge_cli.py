@@ -1,0 +1,82 @@
+"""``minifold judge`` as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from generation_samples import LENGTH, chain_windows, helix
+from minifold_core.structures import write_structure
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return chain_windows()
+
+
+@pytest.fixture
+def structures(tmp_path, windows):
+    directory = tmp_path / "structures"
+    directory.mkdir()
+    for i, chain in enumerate(windows[:4]):
+        path = directory / f"sample{i}.{('pdb', 'cif', 'bcif')[i % 3]}"
+        write_structure(path, chain.backbone, chain.sequence, atoms=("N", "CA", "C", "O"))
+    write_structure(directory / "trace.pdb", helix(), "A" * LENGTH)
+    return directory
+
+
+def test_cli_judges_a_directory_with_things_that_are_no_structure(
+    minifold, structures, tmp_path
+) -> None:
+    write_structure(structures / "two.pdb", helix(2), "AA")
+    (structures / "notes.pdb").write_text("these are my notes\n")
+    (structures / "notes.txt").write_text("and these too\n")
+    out = tmp_path / "out"
+    done = minifold("judge", structures, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "two.pdb" in done.stderr or "two.A" in done.stderr
+    assert "notes.pdb" in done.stderr
+    result = json.loads(done.stdout)
+    assert json.loads((out / "judge.json").read_text()) == result
+    assert result["structures"] == 5
+    assert result["backbones"] == 4
+    assert len(result["left_out"]) == 2
+    assert "No designability" in result["designability"]
+    rows = list(csv.DictReader((out / "judge.csv").open()))
+    assert [row["name"] for row in rows][:2] == ["sample0.A", "sample1.A"]
+    assert {row["backbone"] for row in rows} == {"True", "False"}
+    pictures = {path.stem for path in out.glob("*.png")}
+    assert pictures == {"pseudo_ramachandran", "ramachandran", "size", "content"}
+    again = minifold("judge", structures, "--out", out)
+    assert again.returncode == 3
+    assert "not empty" in again.stderr
+
+
+def test_cli_judges_one_structure_and_repeats_itself(minifold, structures) -> None:
+    first, second = (minifold("judge", structures / "trace.pdb") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    words = " ".join(first.stdout.split())
+    for expected in ("matched: how many", "too few to tell", "No designability is claimed"):
+        assert expected in words
+    assert first.stdout == second.stdout
+
+
+def test_cli_says_what_is_wrong_in_a_line(minifold, structures, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_structure(tmp_path / "two.pdb", helix(2), "AA")
+    (tmp_path / "notes.md").write_text("no structure")
+    for arguments, words in (
+        ([tmp_path / "empty"], "no structure file found"),
+        ([tmp_path / "none"], "no such file"),
+        ([tmp_path / "two.pdb"], "at least 20 residues"),
+        ([tmp_path / "notes.md"], "not a structure file"),
+        ([structures, "--split", "tarin"], "did you mean 'train'"),
+        ([structures, "--data", tmp_path / "none"], "none"),
+    ):
+        done = minifold("judge", *arguments)
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) <= 2
+        assert done.stdout == ""
