@@ -16,6 +16,13 @@ from minifold_core.errors import MinifoldError, RequestError
 
 SCHEMA = 1
 STATUSES = ("current", "archived", "superseded", "experimental", "planned")
+PUBLISHED = {
+    "total": "val_total",
+    "class_accuracy": "val_class_acc",
+    "ddim/tm": "ddim_tm",
+    "ddim/rmsd": "ddim_rmsd",
+}
+"""Our names of the columns of published tables that are not called as here."""
 
 
 class WeightsEntry(BaseModel):

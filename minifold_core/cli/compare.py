@@ -1,0 +1,245 @@
+"""``minifold compare``. Imports no torch for versions, and none until something is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from minifold_core.cli.models import JsonOption
+from minifold_core.cli.output import check_out, emit_json, finite, show
+from minifold_core.cli.platform import DeviceOption
+from minifold_core.cli.sample import MAX_SEED, SplitOption, StepsOption
+from minifold_core.console import note, progress
+from minifold_core.files import check_writable
+
+if TYPE_CHECKING:
+    from minifold_core.comparison.measured import Measured
+    from minifold_core.comparison.sides import Side
+    from minifold_core.comparison.static import StaticComparison
+
+SCHEMA = 1
+MEASURING = ("data", "split", "count", "steps", "seed", "device", "no_cost")
+"""Options that say how to measure."""
+
+
+def compare(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B [C]...",
+            help="Versions, recipe files, weights or runs; runs of one recipe at different seeds, "
+            "joined by commas, are one side.",
+            show_default=False,
+        ),
+    ],
+    size: Annotated[
+        str | None,
+        typer.Option(help="Size of versions and recipe files; default: that of the runs, or full."),
+    ] = None,
+    data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
+    split: SplitOption = "validation",
+    count: Annotated[int, typer.Option(min=1, help="Samples per chain and training.")] = 4,
+    steps: StepsOption = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            help="Seed of the samples' noise, the floors and the bootstrap. Validation losses have "
+            "noise of their own, always the same.",
+        ),
+    ] = 0,
+    static_only: Annotated[
+        bool, typer.Option("--static", help="Measure nothing, even where there are weights.")
+    ] = False,
+    no_cost: Annotated[
+        bool, typer.Option("--no-cost", help="Do not time training steps and samples.")
+    ] = False,
+    device: DeviceOption = "auto",
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the comparison as a page.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write its pictures, PNG and SVG.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models: what changed, what did it cost, did it help?
+
+    Recipes, parameters, weights that carry over and published tables are compared at once, without
+    torch. Sides with weights, two or more, are then measured on the same chains with the same
+    noise: validation losses, samples and costs. An existing path wins over a version's id.
+    """
+    from minifold_core.comparison.sides import read_sides
+    from minifold_core.comparison.static import StaticComparison
+
+    _check_targets(html, plots)
+    sides = read_sides(arguments, size)
+    static = StaticComparison.of(sides)
+    for side in static.sides:
+        if side.built:
+            note(f"{side.label} has parts of its own, so it was built to be counted (with torch)")
+    with_weights = [side for side in sides if side.measured]
+    why = _why_not(sides, static_only)
+    if not as_json:
+        from minifold_core.cli.comparison_tables import print_static
+
+        print_static(static)
+    measured = None
+    if len(with_weights) > 1 and not static_only:
+        measured = _measure(with_weights, data, split, count, steps, seed, device, no_cost)
+    elif unused := _given(context):
+        note(f"warning: nothing is measured, so {', '.join(unused)} is not used")
+    found = _found(static, measured, why)
+    if as_json:
+        emit_json(found)
+    else:
+        _tell(sides, measured, why)
+    if html or plots:
+        _draw(found, sides, measured, html, plots)
+
+
+def _check_targets(html: Path | None, plots: Path | None) -> None:
+    """Refuse a page or pictures that could not be written, before anything is measured."""
+    if html:
+        from minifold_core.report.page import check_target
+
+        check_target(html)
+        check_writable(html, "--html")
+    if plots:
+        check_out(plots, "--plots")
+        check_writable(plots, "--plots")
+
+
+def _given(context: typer.Context) -> list[str]:
+    """The options about measuring that the user gave."""
+    named = {name: context.get_parameter_source(name) for name in MEASURING}
+    return [
+        f"--{name.replace('_', '-')}"
+        for name, source in named.items()
+        if source and source.name == "COMMANDLINE"
+    ]
+
+
+def _tell(sides: Sequence[Side], measured: Measured | None, why: str) -> None:
+    """Print what was measured, or why not, and what to do next."""
+    from rich.console import Console
+
+    from minifold_core.cli.comparison_tables import paragraph
+
+    if measured:
+        from minifold_core.cli.measured_tables import print_measured
+
+        print_measured(measured)
+    sentences = [f"not measured: {why}"] if why else []
+    for sentence in (*sentences, f"next: {_next(sides, bool(measured))}"):
+        show(paragraph(sentence, Console().width))
+
+
+def _found(static: StaticComparison, measured: Measured | None, why: str) -> dict[str, Any]:
+    """The result, as --json prints it."""
+    return {
+        "schema": SCHEMA,
+        "static": static.to_dict(),
+        "measured": measured and measured.to_dict(),
+        "why_not_measured": why or None,
+    }
+
+
+def _why_not(sides: Sequence[Side], static_only: bool) -> str:
+    """Why sides are not measured; empty if all are."""
+    if static_only:
+        return "--static"
+    without = [side for side in sides if not side.measured]
+    foreign = [side.label for side in without if any(each.weights for each in side.members)]
+    none = [side.label for side in without if side.label not in foreign]
+    said = [f"no weights of {', '.join(none)}"] if none else []
+    if foreign:
+        said.append(f"{', '.join(foreign)} not written by minifold (minifold migrate rewrites it)")
+    if len(sides) - len(without) == 1:
+        said.append("it takes two sides with weights")
+    return "; ".join(said)
+
+
+def _measure(
+    sides: Sequence[Side],
+    data: str,
+    split: str,
+    count: int,
+    steps: int | None,
+    seed: int,
+    device: str,
+    no_cost: bool,
+) -> Measured:
+    from minifold_core.cli.platform import choose_device, choose_precision
+    from minifold_core.cli.sample import sampling_settings
+    from minifold_core.comparison.cost import CostPlan
+    from minifold_core.comparison.measured import measure
+    from minifold_core.comparison.measuring import Plan
+    from minifold_core.data.dataset import open_dataset
+    from minifold_core.weights.header import RANDOM
+
+    for side in sides:
+        if any(each.header and each.header.encoder == RANDOM for each in side.members):
+            note(f"warning: the frozen encoder of {side.label} is random (train --encoder-from)")
+    dataset = open_dataset(data)
+    if data == "demo":
+        note(f"data: the {dataset}; choose your own with --data")
+    chosen = choose_device(device)
+    plan = Plan(
+        count=count,
+        seed=seed,
+        device=chosen,
+        precision=choose_precision("auto", chosen),
+        settings=lambda recipe: sampling_settings(recipe, steps, None, None),
+        cost=None if no_cost else CostPlan(),
+        data=f"{data}, {split}",
+        split=split,
+    )
+    return measure(sides, list(dataset.subset(split)), dataset.library_for(split), plan, progress)
+
+
+def _draw(
+    found: dict[str, Any],
+    sides: Sequence[Side],
+    measured: Measured | None,
+    html: Path | None,
+    plots: Path | None,
+) -> None:
+    """Write the page and the pictures."""
+    from minifold_core.plots.style import FORMATS, save
+    from minifold_core.report.compare_page import write_comparison
+    from minifold_core.report.comparison_pictures import drawings
+
+    drawn = drawings(sides, measured)
+    if html:
+        write_comparison(finite(found), sides, measured, drawn, html)
+        note(f"page: {html}")
+    if plots:
+        for each in drawn:
+            for suffix in FORMATS:
+                save(each.wide, plots / f"{each.name}{suffix}", f"{each.title}. {each.caption}")
+        note(f"pictures: {plots}")
+
+
+def _next(sides: Sequence[Side], measured: bool) -> str:
+    """The command that tells more."""
+    import shlex
+
+    from minifold_core.recipe_tree import read_source
+
+    untrained = next((side.argument for side in sides if not side.members), None)
+    if measured or untrained is None:
+        side = next(side for side in sides if side.members)
+        asks = ", which asks whether it reads the sequence" if side.recipe.process else ""
+        return f"minifold evaluate {shlex.quote(side.members[0].name)}{asks}"
+    name = shlex.quote(untrained)
+    size = " --size nano" if "nano" in read_source(untrained).sizes else ""
+    return (
+        f"minifold show {name} --resolved; or train what you compare, three seeds or more a side "
+        f"(minifold train {name}{size} --seed 0), and compare the runs"
+    )

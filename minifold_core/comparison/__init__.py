@@ -1,0 +1,1 @@
+"""Models side by side: what differs between them, and what that does."""
