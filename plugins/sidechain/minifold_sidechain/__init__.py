@@ -1,0 +1,1 @@
+"""Side chains: χ angles and atoms from backbones, as components of minifold."""

@@ -1,0 +1,1 @@
+"""The version ``packer``: side chains on native backbones."""
