@@ -17,6 +17,7 @@ COMMANDS = (
     ["list-models"],
     ["show", "v13"],
     ["show", "v13", "--resolved"],
+    ["compare", "v12b", "v13"],
     ["--help"],
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from minifold_core.components import SLOT_KINDS, Kind
 from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
-from minifold_core.ports import DATA_PORTS, READ_OUT_PORTS, STATE_PORTS, TRUTH_PORTS, Port
+from minifold_core.head_order import in_order
+from minifold_core.ports import (
+    DATA_PORTS,
+    GIVEN_PORTS,
+    READ_OUT_PORTS,
+    STATE_PORTS,
+    TRUTH_PORTS,
+    Port,
+)
 from minifold_core.recipe import Recipe, Slot, load_recipe
 from minifold_core.recipe_tree import FULL
 
@@ -89,9 +97,11 @@ def wire(recipe: Recipe) -> Wiring:
     """Check that every port that is needed is given, and order the computation.
 
     Raises:
-        RequestError: a needed port is missing, has the wrong width, or is given twice.
+        RequestError: a needed port is missing, has the wrong width, or is given twice; or heads
+            need each other.
     """
-    trunk = {port.name: port for port in DATA_PORTS}
+    given = () if "denoiser" in recipe.slots else GIVEN_PORTS
+    trunk = {port.name: port for port in (*DATA_PORTS, *given)}
     state: dict[str, Port] = {}
     noised = {port.name: port for port in STATE_PORTS}
     finished = {port.name: port for port in READ_OUT_PORTS}
@@ -101,14 +111,13 @@ def wire(recipe: Recipe) -> Wiring:
             steps.append(_step(recipe, recipe.slots[path], trunk | noised, state, True))
         else:
             steps.append(_step(recipe, recipe.slots[path], trunk, trunk, False))
-    for path, slot in recipe.slots.items():
-        if path.startswith("heads."):
-            needs = [p for p in slot.config.needs() if not p.optional]
-            per_state = any(p.name not in trunk for p in needs)
-            if per_state:
-                steps.append(_step(recipe, slot, trunk | state | finished, state, True))
-            else:
-                steps.append(_step(recipe, slot, trunk, trunk, False))
+    for slot in in_order([s for path, s in recipe.slots.items() if path.startswith("heads.")]):
+        needs = [p for p in slot.config.needs() if not p.optional]
+        per_state = any(p.name not in trunk for p in needs)
+        if per_state:
+            steps.append(_step(recipe, slot, trunk | state | finished, state, True))
+        else:
+            steps.append(_step(recipe, slot, trunk, trunk, False, taken=state))
     reached = _check_losses(recipe, trunk | state)
     watched = _check_metrics(recipe, trunk | state)
     if recipe.coordinates.scale == "rg":
@@ -125,9 +134,17 @@ def wire(recipe: Recipe) -> Wiring:
 
 
 def _step(
-    recipe: Recipe, slot: Slot, there: dict[str, Port], into: dict[str, Port], per_state: bool
+    recipe: Recipe,
+    slot: Slot,
+    there: dict[str, Port],
+    into: dict[str, Port],
+    per_state: bool,
+    taken: Collection[str] = (),
 ) -> Step:
-    """Match one slot's needs with the ports that are ``there``; add what it gives to ``into``."""
+    """Match one slot's needs with the ports that are ``there``; add what it gives to ``into``.
+
+    ``taken`` are names that it cannot read, but that somebody gives already.
+    """
     reads, widths = [], {}
     for need in slot.config.needs():
         reads.append(need.name)
@@ -146,7 +163,7 @@ def _step(
     gives = {}
     for port in slot.config.gives():
         name = model_port(slot.path, port.name)
-        if name in there:
+        if name in there or name in taken:
             raise RequestError(
                 f"port '{name}' is given twice; the second time by {slot.path} '{slot.spec.name}'"
             )
@@ -159,14 +176,26 @@ def _check_losses(recipe: Recipe, given: dict[str, Port]) -> set[str]:
     """Refuse losses whose ports are missing; return the predicted ports that active losses read."""
     truth = {port.name for port in TRUTH_PORTS}
     reached = set()
+    lacking: dict[Port, list[str]] = {}
     for name, term in recipe.active_losses.items():
         for need in term.config.needs():
             if need.name in given:
                 reached.add(need.name)
             elif need.name not in truth and not need.optional:
-                way_out = f"--set losses.{name}.weight=0"
-                raise RequestError(_refusal(recipe, name, need, way_out))
+                lacking.setdefault(need, []).append(name)
+    if lacking:
+        raise RequestError(
+            "\n".join(_lacking(recipe, names, need) for need, names in lacking.items())
+        )
     return reached
+
+
+def _lacking(recipe: Recipe, losses: list[str], need: Port) -> str:
+    """The refusal of all losses that need one port."""
+    way_out = " ".join(f"--set losses.{name}.weight=0" for name in losses)
+    *others, last = losses
+    who = f"{', '.join(others)} and {last}" if others else last
+    return _refusal(recipe, who, need, way_out, "need" if others else "needs")
 
 
 def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
@@ -195,13 +224,34 @@ def _wiring(steps: list[Step], reached: set[str], watched: set[str]) -> Wiring:
     return Wiring(tuple(steps), idle, unused)
 
 
+def embedding_ports(recipe: Recipe) -> dict[str, Port]:
+    """Slot path to the port of precomputed embeddings, for the slots that read it."""
+    return {
+        path: port
+        for path, slot in recipe.slots.items()
+        for port in slot.config.needs()
+        if port.name == "embeddings"
+    }
+
+
+def embedding_width(recipe: Recipe) -> int | None:
+    """Features of a residue in the embeddings that a model reads; None if it reads none."""
+    return next((port.width for port in embedding_ports(recipe).values()), None)
+
+
 def model_port(path: str, port: str) -> str:
     """The name that a slot's port has in the model: what ``aux_pair_stack`` gives is prefixed."""
     return f"aux_{port}" if path == "aux_pair_stack" else port
 
 
-def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "") -> str:
+def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "", verb: str = "needs") -> str:
     """The sentence that names what is missing, what is there instead, and what would give it."""
+    if need.name in {port.name for port in GIVEN_PORTS}:
+        return (
+            f"{who} {verb} port '{need.name}', the native backbone, and '{recipe.id}' has a "
+            "denoiser, which is to find it: the answer would be in the input. Leave out the "
+            "denoiser, or what reads the backbone"
+        )
     givers: dict[tuple[str, Kind], list[str]] = {}
     for offer in find_components().items.values():
         spec = offer.spec
@@ -224,5 +274,5 @@ def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "") -> str:
     ways = [f"use {path} {' or '.join(names)}" for (path, _), names in givers.items()]
     ways += [way_out] if way_out else []
     advice = ", or ".join(ways) or "no installed component gives it"
-    clauses = "; ".join([f"{who} needs port '{need.name}'", *there])
+    clauses = "; ".join([f"{who} {verb} port '{need.name}'", *there])
     return f"{clauses}. {advice[0].upper()}{advice[1:]}"

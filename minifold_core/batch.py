@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from minifold_core.cath import LEVELS, UNKNOWN, Level
 from minifold_core.geometry.frames import ca_frame_mask, ca_rotations
-from minifold_core.residues import MASK, PAD, encode
+from minifold_core.residues import MASK, MAX_SIDECHAIN_ATOMS, PAD, UNK, encode
 from minifold_core.units import MODEL_UNIT
 
 
@@ -27,6 +28,11 @@ class ProteinBatch:
         names: B chain names.
         cath: [B, 2] numbers of the CATH class and architecture, -1 where unknown; None: nowhere
             known.
+        sidechain: [B, L, 10, 3] heavy side-chain atoms, in the order of
+            :data:`~minifold_core.residues.SIDECHAIN_ATOMS`; None: no chain has any.
+        sidechain_mask: [B, L, 10] which of those atoms are known.
+        hidden_tokens: [B, L] native residue ids where ``tokens`` hides some; None: it hides none.
+        embeddings: [B, L, e] precomputed features of the residues, 0 where hidden; None: not given.
     """
 
     tokens: Tensor
@@ -35,11 +41,20 @@ class ProteinBatch:
     backbone_mask: Tensor
     names: tuple[str, ...]
     cath: Tensor | None = None
+    sidechain: Tensor | None = None
+    sidechain_mask: Tensor | None = None
+    hidden_tokens: Tensor | None = None
+    embeddings: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
         """[B, L] True where there is a residue."""
         return self.tokens.ne(PAD)
+
+    @property
+    def native_tokens(self) -> Tensor:
+        """[B, L] residue ids, also where the condition is hidden."""
+        return self.tokens if self.hidden_tokens is None else self.hidden_tokens
 
     @property
     def ca(self) -> Tensor:
@@ -63,23 +78,26 @@ class ProteinBatch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> ProteinBatch:
-        return ProteinBatch(
-            change(self.tokens),
-            change(self.residue_index),
-            change(self.backbone),
-            change(self.backbone_mask),
-            self.names,
-            None if self.cath is None else change(self.cath),
-        )
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in values.items() if isinstance(value, Tensor)
+        }
+        return replace(self, **changed)
 
     def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:
         """Replace residues by MASK in the proteins where ``drop`` [B] is True (default: all).
 
         PAD stays PAD, so that every attention mask remains as it was: PAD as the null token would
-        leave a protein without any residue to attend to.
+        leave a protein without any residue to attend to. Embeddings are 0 there.
         """
         chosen = self.mask if drop is None else self.mask & drop[:, None]
-        return replace(self, tokens=self.tokens.masked_fill(chosen, MASK))
+        rows = self.embeddings
+        return replace(
+            self,
+            tokens=self.tokens.masked_fill(chosen, MASK),
+            hidden_tokens=self.native_tokens,
+            embeddings=None if rows is None else rows.masked_fill(chosen[..., None], 0),
+        )
 
     @classmethod
     def from_sequences(
@@ -113,6 +131,10 @@ class Truth:
         scale: [B] ångström per model unit.
         cath: [B, 2] numbers of the CATH class and architecture, -1 where unknown; None: nowhere
             known.
+        tokens: [B, L] native residue ids, also where the condition is hidden; default UNK.
+        sidechain: [B, L, 10, 3] heavy side-chain atoms in model units, in the order of
+            :data:`~minifold_core.residues.SIDECHAIN_ATOMS`; default 0.
+        sidechain_mask: [B, L, 10] which of those atoms are known; default none.
     """
 
     backbone: Tensor
@@ -120,6 +142,22 @@ class Truth:
     residue_index: Tensor
     scale: Tensor
     cath: Tensor | None = None
+    tokens: Tensor = None  # type: ignore[assignment]
+    sidechain: Tensor = None  # type: ignore[assignment]
+    sidechain_mask: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        # Whoever reads them need not ask whether they are there; what is expanded takes no memory.
+        places = self.residue_index.shape
+        atoms = (*places, MAX_SIDECHAIN_ATOMS)
+        if self.tokens is None:
+            self._fill("tokens", self.residue_index.new_full((), UNK).expand(places))
+        if self.sidechain is None:
+            self._fill("sidechain", self.backbone.new_zeros(()).expand(*atoms, 3))
+            self._fill("sidechain_mask", self.backbone_mask.new_zeros(()).expand(atoms))
+
+    def _fill(self, name: str, value: Tensor) -> None:
+        object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, batch: ProteinBatch, by_size: bool = False) -> Truth:
@@ -137,13 +175,23 @@ class Truth:
             squares = ((batch.ca - centre[:, None]) * known).pow(2).sum((1, 2)) / count[:, 0]
             # A lone residue has no size; it keeps the fixed unit.
             scale = torch.where(squares > 1e-6, squares.clamp(min=1e-6).sqrt(), scale)
-        backbone = (batch.backbone - centre[:, None, None]) / scale[:, None, None, None]
+
+        def placed(atoms: Tensor, known: Tensor) -> Tensor:
+            centred = (atoms - centre[:, None, None]) / scale[:, None, None, None]
+            return centred * known[..., None]
+
+        side = {}
+        if batch.sidechain is not None and batch.sidechain_mask is not None:
+            side["sidechain"] = placed(batch.sidechain, batch.sidechain_mask)
+            side["sidechain_mask"] = batch.sidechain_mask
         return cls(
-            backbone=backbone * batch.backbone_mask[..., None],
+            backbone=placed(batch.backbone, batch.backbone_mask),
             backbone_mask=batch.backbone_mask,
             residue_index=batch.residue_index,
             scale=scale,
             cath=batch.cath,
+            tokens=batch.native_tokens,
+            **side,
         )
 
     @property

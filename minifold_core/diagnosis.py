@@ -11,6 +11,7 @@ from importlib.metadata import requires, version
 from minifold_core import catalogue
 from minifold_core.discovery import Origin, find_components, find_versions, version_package
 from minifold_core.errors import MinifoldError
+from minifold_core.plugin_check import look_closer
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,15 @@ def _devices() -> str:
 
 def _plugins() -> Iterator[Finding]:
     found = find_components()
-    owners = {offer.origin for offer in found.items.values()}
-    for origin in sorted(owners, key=lambda o: o.name):
+    for origin in sorted(found.in_use, key=lambda o: o.name):
         yield _checked(f"plugin {origin}", partial(_configs, origin))
     for problem in dict.fromkeys((*found.problems, *catalogue.problems())):
         yield Finding(f"plugin {problem.origin}", False, f"{problem.cause}; {problem.mend}")
 
 
 def _configs(origin: Origin) -> str:
+    if problem := look_closer(origin):
+        raise MinifoldError(f"{problem.cause}; {problem.mend}")
     specs = [offer.spec for offer in find_components().items.values() if offer.origin == origin]
     for spec in specs:
         spec.config_class()

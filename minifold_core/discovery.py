@@ -6,56 +6,27 @@ Nothing here imports torch; versions are found without importing their package.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
+from minifold_core import plugin_choice
+from minifold_core.entry_points import (
+    PLUGIN_GROUP,
+    VERSION_GROUP,
+    Found,
+    Origin,
+    Problem,
+    points_in_use,
+    settled,
+)
 from minifold_core.errors import RequestError, did_you_mean
 
 if TYPE_CHECKING:
     from minifold_core.components import ComponentSpec, Kind
-
-T = TypeVar("T")
-
-PLUGIN_GROUP = "minifold.plugins"
-VERSION_GROUP = "minifold.versions"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an entry point comes from."""
-
-    name: str
-    value: str
-    distribution: str
-    version: str
-
-    @classmethod
-    def of(cls, point: EntryPoint) -> Origin:
-        """The origin of an entry point."""
-        dist = point.dist
-        return cls(
-            point.name, point.value, dist.name if dist else "?", dist.version if dist else "?"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """An entry point that cannot be used: what is wrong with it and how to mend it."""
-
-    origin: Origin
-    cause: str
-    mend: str
-
-    def __str__(self) -> str:
-        return f"{self.origin}: {self.cause}; {self.mend}"
 
 
 @dataclass(frozen=True)
@@ -67,23 +38,12 @@ class VersionPackage:
     origin: Origin
 
 
-@dataclass
-class Found(Generic[T]):
-    """Usable things by name, the problems of the others, and how long plugins took to load."""
-
-    items: dict[str, T] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    load_ms: dict[Origin, float] = field(default_factory=dict)
-
-
 @cache
 def find_versions() -> Found[VersionPackage]:
     """All installed versions."""
     found: Found[VersionPackage] = Found()
-    for name, points in _by_name(VERSION_GROUP, found.problems).items():
-        if _clash(found.problems, f"version '{name}'", [Origin.of(p) for p in points]):
-            continue
-        origin = Origin.of(points[0])
+    for point in points_in_use(VERSION_GROUP, "version", found):
+        name, origin = point.name, Origin.of(point)
         try:
             directory = _package_directory(origin.value)
         except Exception as error:  # a stranger's package may fail in any way; it is listed
@@ -105,6 +65,8 @@ def version_package(name: str) -> VersionPackage:
     for problem in found.problems:
         if problem.origin.name == name:
             raise RequestError(f"version '{name}' cannot be used: {problem}")
+    if off := [origin for origin in found.off if origin.name == name]:
+        raise RequestError(f"version {off[0]} is switched off")
     raise RequestError(f"unknown version '{name}'; {did_you_mean(name, found.items)}")
 
 
@@ -116,30 +78,91 @@ class Offer:
     origin: Origin
 
 
-@cache
-def find_components() -> Found[Offer]:
-    """All components of all usable plugins, under ``"kind/name"``."""
-    import minifold_core.hookspecs  # noqa: F401  what all plugins import is no one's load time
+@dataclass(frozen=True)
+class Command:
+    """A command that a plugin adds: ``"package.module:app"``, and the plugin."""
 
-    found: Found[Offer] = Found()
-    offers: dict[str, list[Offer]] = {}
-    for name, points in _by_name(PLUGIN_GROUP, found.problems).items():
-        if _clash(found.problems, f"plugin '{name}'", [Origin.of(p) for p in points]):
-            continue
-        origin = Origin.of(points[0])
+    target: str
+    origin: Origin
+
+
+@dataclass
+class FoundPlugins(Found[Offer]):
+    """All components under ``"kind/name"``, all commands, and how long plugins took to load."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+    load_ms: dict[Origin, float] = field(default_factory=dict)
+
+    @property
+    def in_use(self) -> list[Origin]:
+        """The plugins of which something can be used."""
+        origins = [offer.origin for offer in self.items.values()]
+        origins += [command.origin for command in self.commands.values()]
+        return list(dict.fromkeys(origins))
+
+
+@cache
+def find_components() -> FoundPlugins:
+    """What all usable plugins offer."""
+    import minifold_core.hookspecs  # noqa: F401  what all plugins import is no one's load time
+    from minifold_core.plugin_loading import PluginFault, load_plugin
+
+    found = FoundPlugins()
+    offers: dict[str, dict[Origin, Offer]] = {}
+    commands: dict[str, dict[Origin, Command]] = {}
+    for point in points_in_use(PLUGIN_GROUP, "plugin", found):
+        origin = Origin.of(point)
         start = perf_counter()
         try:
-            for spec in _components_of(points[0]):
-                offers.setdefault(f"{spec.kind}/{spec.name}", []).append(Offer(spec, origin))
-        except (Exception, SystemExit) as error:  # whatever a plugin raises, the others go on
-            cause = f"{type(error).__name__}: {error}"
-            mend = f"mend or uninstall {origin.distribution}"
-            found.problems.append(Problem(origin, cause, mend))
+            plugin = load_plugin(point)
+        except PluginFault as fault:
+            mend = fault.mend or "mend it"
+            mend = f"{mend}, or uninstall {origin.distribution}"
+            found.problems.append(Problem(origin, str(fault), mend))
+        else:
+            for spec in plugin.components:
+                key = f"{spec.kind}/{spec.name}"
+                offers.setdefault(key, {})[origin] = Offer(spec, origin)
+            for command, target in plugin.commands.items():
+                commands.setdefault(command, {})[origin] = Command(target, origin)
         found.load_ms[origin] = 1e3 * (perf_counter() - start)
-    for key, same in offers.items():
-        if not _clash(found.problems, f"component '{key}'", [offer.origin for offer in same]):
-            found.items[key] = same[0]
+    for key, claims in offers.items():
+        if offer := settled(f"component '{key}'", claims, found.problems):
+            found.items[key] = offer
+    _add_commands(found, commands)
+    _name_unknown(found)
     return found
+
+
+def _add_commands(found: FoundPlugins, commands: Mapping[str, Mapping[Origin, Command]]) -> None:
+    """Let every command in that only one plugin has and minifold has not."""
+    if not commands:
+        return
+    from minifold_core.cli.main import built_in_commands
+
+    own = Origin("commands", "minifold_core.cli.main", plugin_choice.OWN, "")
+    built_in = built_in_commands()
+    for name, claims in commands.items():
+        every = {own: Command("", own), **claims} if name in built_in else claims
+        command = settled(f"command '{name}'", every, found.problems)
+        if command and command.origin != own:
+            found.commands[name] = command
+
+
+def _name_unknown(found: FoundPlugins) -> None:
+    """Record a problem for every name in ``MINIFOLD_PLUGINS`` that is nowhere."""
+    versions = find_versions()
+    origins = [
+        *found.load_ms,
+        *found.off,
+        *versions.off,
+        *(v.origin for v in versions.items.values()),
+    ]
+    known = {name for origin in origins for name in (origin.name, origin.distribution)}
+    for name in sorted((plugin_choice.chosen() or frozenset()) - known):
+        where = Origin(plugin_choice.VARIABLE, "", "environment", "variable")
+        cause = f"it names '{name}', which is not installed"
+        found.problems.append(Problem(where, cause, did_you_mean(name, known)))
 
 
 def component(kind: Kind, name: str) -> ComponentSpec:
@@ -156,44 +179,24 @@ def component(kind: Kind, name: str) -> ComponentSpec:
         if f"'{kind}/{name}'" in problem.cause:
             raise RequestError(f"{problem.cause}; {problem.mend}")
     kinds = [key.partition("/")[2] for key in found.items if key.startswith(f"{kind}/")]
-    lost = "".join(f"; not usable: {problem}" for problem in found.problems)
-    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}{lost}")
+    raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}{_lost(found)}")
+
+
+def _lost(found: FoundPlugins) -> str:
+    """A half-sentence on the plugins that may have what is asked for, and are not used."""
+    said = ""
+    if len(found.problems) == 1:
+        said = f"; not usable: {found.problems[0]}"
+    elif found.problems:
+        names = dict.fromkeys(problem.origin.name for problem in found.problems)
+        said = f"; not usable: {', '.join(names)} (minifold plugins list says why)"
+    return said + "".join(f"; switched off: {origin}" for origin in found.off)
 
 
 def refresh() -> None:
     """Forget what was found, for when packages were installed meanwhile."""
     find_versions.cache_clear()
     find_components.cache_clear()
-
-
-def _by_name(group: str, problems: list[Problem]) -> dict[str, list[EntryPoint]]:
-    """Entry points by name, distribution by distribution: a damaged one spoils no other."""
-    grouped: dict[str, list[EntryPoint]] = {}
-    seen = set()
-    for distribution in distributions():
-        try:
-            points = list(distribution.entry_points.select(group=group))
-            name = points and str(distribution.metadata["Name"] or distribution.locate_file(""))
-        except Exception as error:  # the metadata of any installed package may be damaged
-            where = Origin("entry points", "", str(distribution.locate_file("")), "?")
-            problems.append(Problem(where, f"{type(error).__name__}: {error}", "reinstall it"))
-            continue
-        # The first of a name on sys.path is the one that is imported.
-        if points and name not in seen:
-            seen.add(name)
-            for point in points:
-                grouped.setdefault(point.name, []).append(point)
-    return grouped
-
-
-def _clash(problems: list[Problem], what: str, owners: list[Origin]) -> bool:
-    """Record a problem for every owner if there are several."""
-    if len(owners) < 2:
-        return False
-    names = " and ".join(f"{o.distribution} {o.version}" for o in owners)
-    for owner in owners:
-        problems.append(Problem(owner, f"{what} is claimed by {names}", "uninstall one of them"))
-    return True
 
 
 def _package_directory(package: str) -> Path:
@@ -204,24 +207,3 @@ def _package_directory(package: str) -> Path:
     if not (directory / "recipe.toml").is_file():
         raise RequestError(f"package '{package}' holds no recipe.toml")
     return directory
-
-
-def _components_of(point: EntryPoint) -> list[ComponentSpec]:
-    """Load one plugin in a manager of its own, so that its faults stay its own."""
-    import pluggy
-
-    from minifold_core import hookspecs
-    from minifold_core.components import ComponentSpec
-
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(point.load(), name=point.name)
-    manager.check_pending()
-    call: Callable[[], list[list[ComponentSpec]]] = manager.hook.minifold_components
-    specs = [spec for offered in call() for spec in offered]
-    for spec in specs:
-        if not isinstance(spec, ComponentSpec):
-            raise TypeError(f"minifold_components returned {spec!r}, which is no ComponentSpec")
-    if not specs:
-        raise ValueError("it offers nothing: no @hookimpl function minifold_components")
-    return specs

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from minifold_core.errors import MinifoldError
+from minifold_core.errors import MinifoldError, RequestError
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Refuse a file or directory that cannot be made, before anything is computed.
+
+    Raises:
+        RequestError: it cannot; the message names the directory that stands in the way.
+    """
+    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not nearest.is_dir():
+        raise RequestError(f"{option} {path} cannot be written: {nearest} is no directory")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RequestError(f"{option} {path} cannot be written: {nearest} is read-only")
 
 
 @contextmanager

@@ -112,7 +112,13 @@ FLOOR = "floor_"
 
 
 class Metric(ABC):
-    """Figures of merit of a prediction: read by people, never trained on."""
+    """Figures of merit of a prediction: read by people, never trained on.
+
+    Attributes:
+        lower_is_better: the names of figures of which less is more, such as errors.
+    """
+
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, config: ComponentConfig) -> None:
         self.config = config

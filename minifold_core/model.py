@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from minifold_core.assembly import Step, Wiring
+from minifold_core.assembly import Step, Wiring, embedding_ports
 from minifold_core.batch import ProteinBatch
+from minifold_core.errors import RequestError
 from minifold_core.interfaces import Component, Features
 from minifold_core.phases import phase
 from minifold_core.recipe import Recipe
@@ -41,22 +42,37 @@ class FoldModel(nn.Module):
         if recipe.coordinates.scale == "rg":
             needed.add("log_rg")
         self._for_sampling = wiring.needed_for(needed)
+        ports = embedding_ports(recipe).values()
+        self._needs_embeddings = any(not port.optional for port in ports)
 
     def trunk(self, batch: ProteinBatch, complete: bool = False) -> Features:
         """What depends on the sequence alone: computed once per protein, not once per step.
 
         Args:
-            batch: B proteins; their coordinates are not read.
+            batch: B proteins; their coordinates are not read if there is a denoiser.
             complete: also run the slots that only losses read (auxiliary stack, heads).
 
         Returns:
             The data ports and everything that the trunk's slots give, by port name.
+
+        Raises:
+            RequestError: a part needs embeddings and the batch has none.
         """
         features: Features = {
             "tokens": batch.tokens,
             "mask": batch.mask,
             "residue_index": batch.residue_index,
         }
+        if batch.embeddings is not None:
+            features["embeddings"] = batch.embeddings
+        elif self._needs_embeddings:
+            raise RequestError(
+                f"{self.recipe.id} reads precomputed embeddings and its chains have none; only "
+                "train, resume, sample and evaluate take them with --embeddings FILE"
+            )
+        if self.recipe.process is None:
+            features["given_backbone"] = batch.backbone
+            features["given_backbone_mask"] = batch.backbone_mask
         steps = (s for s in self.wiring.steps if not s.per_state)
         return self._run(
             (s for s in steps if complete or s.slot.path in self._for_sampling), features

@@ -6,6 +6,7 @@ ports of a whole recipe before it builds anything, so this module imports no tor
 Names in use::
 
     tokens [B,L]  mask [B,L]  residue_index [B,L]            the data, always there
+    embeddings [B,L,e]                                       given with --embeddings, 0 where hidden
     coords_t [B,L,3]  t [B]  snr [B]  coords_prev [B,L,3]    the noised state and self-conditioning
     scale [B]                                                ångström per model unit, for heads
     single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
@@ -14,7 +15,10 @@ Names in use::
     backbone [B,L,4,3]  log_rg [B]  distance_logits [B,L,L,k]  distance_edges [B,k]   heads
     distogram_logits [B,L,L,n]  distogram_edges [B,k]        the head with n = k + 1 classes
     class_logits [B,4]  architecture_logits [B,38]           the CATH head
-    truth.ca  truth.rotations  truth.backbone  truth.cath    what losses compare with
+    sidechain [B,L,10,3]                                     a head, 0 where a residue has no atom
+    given_backbone [B,L,4,3]  given_backbone_mask [B,L,4]    native, Å; only without a denoiser
+    truth.ca  truth.rotations  truth.backbone  truth.cath  truth.tokens  truth.sidechain
+                                                             what losses compare with
 
 The conformance kit draws inputs from these shapes: a last axis ``3`` is a point, ``3,3`` a
 rotation, and a name that ends in ``edges`` holds ascending distances.
@@ -51,7 +55,17 @@ DATA_PORTS = (
     Port("tokens", "B,L"),
     Port("mask", "B,L"),
     Port("residue_index", "B,L"),
+    Port("embeddings", "B,L,e"),
 )
+"""Only batches whose chains have precomputed embeddings give those. Their reader has their width in
+its setting ``d_embedding``, which ``minifold train`` finds in the file."""
+GIVEN_PORTS = (
+    Port("given_backbone", "B,L,4,3", width=3),
+    Port("given_backbone_mask", "B,L,4"),
+)
+"""The native backbone in ångström, 0 where unknown, for models that are given one, such as packers.
+
+To a model with a denoiser it would be the answer in the input: there is no such port there."""
 STATE_PORTS = (
     Port("coords_t", "B,L,3", width=3),
     Port("t", "B"),
@@ -66,4 +80,6 @@ TRUTH_PORTS = (
     Port("truth.rotations", "B,L,3,3", width=3),
     Port("truth.backbone", "B,L,4,3", width=3),
     Port("truth.cath", "B,2", width=2),
+    Port("truth.tokens", "B,L"),
+    Port("truth.sidechain", "B,L,10,3", width=3),
 )

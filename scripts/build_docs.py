@@ -1,4 +1,4 @@
-"""Write docs/models and docs/losses.md: python scripts/build_docs.py [--check]"""
+"""Write the generated pages of docs/: python scripts/build_docs.py [--check]"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import loss_page
 import model_pages
+import plugin_reference
 
 from minifold_core.catalogue import natural
 from minifold_core.discovery import VersionPackage, find_versions
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "models" / f"{package.id}.md": model_pages.page(package) for package in packages}
     made[DOCS / "models" / "README.md"] = model_pages.index(packages)
     made[DOCS / "losses.md"] = loss_page.page(packages)
+    made[DOCS / "plugins" / "reference.md"] = plugin_reference.page()
     return made
 
 

@@ -116,3 +116,21 @@ def logged_steps(run: Path) -> list[int]:
     """The steps of ``steps.jsonl``."""
     lines = (run / "steps.jsonl").read_text().splitlines()
     return [json.loads(line)["step"] for line in lines]
+
+
+def halfway(data: Path, directory: Path) -> Run:
+    """A run that was asked for two steps and has them: a whole epoch."""
+    made = tiny(data, steps=2)
+    run = begin(made, directory)
+    made.fit(run)
+    return run
+
+
+def at_step(number: int, made: Trainer, act: Callable[[], object]) -> Callable[..., None]:
+    """Something to be done when a training has taken so many steps."""
+
+    def on_step(steps: int, words: str = "") -> None:
+        if made.progress.step == number:
+            act()
+
+    return on_step

@@ -12,6 +12,9 @@ from torch import Tensor
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
 
+CODES = (("1.10.8",), ("2.40.50",), ("3.30.70",), (), ("1.20.5",), ("1.10.8", "2.40.50"))
+"""CATH codes that are made up."""
+
 
 def two_chains() -> list[Chain]:
     """Two demo chains; the first lacks residues, Cα and other atoms."""
@@ -34,4 +37,14 @@ def noisy_samples(chains: Sequence[Chain]) -> dict[str, Tensor]:
         moved = chain.ca + rng.normal(size=chain.ca.shape)
         moved[-len(chain) // 4 :] += 9
         made[chain.name] = torch.from_numpy((moved @ turn.T + 30).astype(np.float32))
+    return made
+
+
+def labelled_chains() -> list[Chain]:
+    """The demo chains with labels that are made up; the first lacks residues and a Cα."""
+    made = [replace(c, cath=CODES[i % 6]) for i, c in enumerate(open_dataset())]
+    index, known = made[0].residue_index.copy(), made[0].backbone_mask.copy()
+    index[40:] += 7
+    known[10] = False
+    made[0] = replace(made[0], residue_index=index, backbone_mask=known)
     return made

@@ -46,9 +46,19 @@ def refusal(**changes: dict) -> str:
 
 def test_a_missing_port_is_refused_with_what_would_give_it() -> None:
     assert refusal(components={"denoiser": "egnn"}) == (
+        "fape and frame_rot need port 'rotations'; denoiser 'egnn' gives coords. "
+        "Use denoiser 'ipa', or --set losses.fape.weight=0 --set losses.frame_rot.weight=0"
+    )
+    off = {"losses.frame_rot.weight": 0}
+    assert refusal(components={"denoiser": "egnn"}, values=off) == (
         "fape needs port 'rotations'; denoiser 'egnn' gives coords. "
         "Use denoiser 'ipa', or --set losses.fape.weight=0"
     )
+    two = refusal(components={"denoiser": "egnn"}, values={"losses.bb_bond.weight": 1})
+    assert [line.partition(" need")[0] for line in two.splitlines()] == [
+        "fape and frame_rot",
+        "bb_bond",
+    ]
 
 
 def test_sizes_by_rg_need_a_head_that_predicts_it() -> None:

@@ -13,17 +13,19 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from minifold_core.cli.main import run
 from minifold_core.discovery import version_package
 from minifold_core.errors import RequestError
 from minifold_core.plots.curve_data import smoothed
-from minifold_core.plots.curves import COLOURS, draw_bins, draw_curves, save_curves
+from minifold_core.plots.curve_looks import COLOURS
+from minifold_core.plots.curves import draw_bins, draw_curves, save_curves
 from minifold_core.plots.style import FAINT, GREY, PAGE
 from minifold_core.registry import history
 from minifold_core.runs import read_run
+from picture_layout import check_layout
 from run_files import BINS, FLOORS, SCORES, SLOTS, TERMS, rows, write_run
-from test_plots import check_layout
 
 EPOCHS = 12
 
@@ -73,8 +75,8 @@ def test_every_line_is_its_column(directory: Path) -> None:
         assert floors == [column(f"floor/{floor}/{score}") for floor in FLOORS]
     assert found["skipped, not finite"]
     assert [found[t][0].get_ylabel() for t in ("fape", "dist_mse", "chirality", "RMSD")] == [
-        "10 Å",
-        "100 Å²",
+        "in 10 Å",
+        "in 100 Å²",
         "",
         "Å",
     ]
@@ -119,6 +121,28 @@ def test_runs_lie_over_each_other_and_a_version_is_published_once(tmp_path: Path
     for colour, epochs in zip(COLOURS, (8, 5, 6), strict=False):
         own = [points for c, _, points in lines if c == colour.lower()]
         assert own == [column(f"{part}/bond", epochs, 2) for part in ("train", "val")]
+
+
+def test_equal_runs_are_told_apart(tmp_path: Path) -> None:
+    """The later one lies over the first in dashes of another colour, or wider ones."""
+    runs = [read_run(write_run(tmp_path / name, epochs=rows(5, best=2))) for name in "ab"]
+    for draw in (draw_curves, draw_bins):
+        (axes,) = draw(runs, ["bond"]).axes
+        own = [line for line in axes.lines if to_hex(line.get_color()) != FAINT.lower()]
+        first = [line for line in own if line.get_linestyle() == "-"]
+        later = [line for line in own if line.get_linestyle() == "--"]
+        assert len(first) == len(later) == len(own) / 2
+        for under in first:
+            (over,) = (x for x in later if drawn_points(x) == drawn_points(under))
+            assert own.index(over) > own.index(under)
+            other = to_hex(over.get_color()) != to_hex(under.get_color())
+            assert other or over.get_linewidth() > under.get_linewidth()
+    keys = draw_curves(runs, ["bond"]).legends[0].get_lines()
+    assert [key.get_linestyle() for key in keys[:2]] == ["-", "--"]
+
+
+def drawn_points(line: Line2D) -> list[list[float]]:
+    return line.get_xydata().tolist()
 
 
 def test_bins_are_darker_the_noisier(directory: Path) -> None:

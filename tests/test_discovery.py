@@ -15,18 +15,9 @@ from minifold_core.catalogue import list_models, natural, problems
 from minifold_core.diagnosis import diagnose
 from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.recipe import load_recipe
+from plugin_files import GOOD, write_distribution
 
 Install = Callable[..., None]
-
-GOOD = """
-from minifold_core.components import ComponentSpec
-from minifold_core.hookspecs import hookimpl
-
-@hookimpl
-def minifold_components():
-    return [ComponentSpec("loss", "{name}", "minifold_losses.config:FAPEConfig",
-                          "minifold_losses.frames:FAPELoss", "a copy")]
-"""
 
 
 @pytest.fixture
@@ -35,15 +26,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def make(distribution: str, entry: str, source: str, group: str = "minifold.plugins") -> None:
-        module = distribution.replace("-", "_")
-        (tmp_path / f"{module}.py").write_text(source)
-        info = tmp_path / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        )
-        value = entry.partition("=")[2] or module
-        (info / "entry_points.txt").write_text(f"[{group}]\n{entry.partition('=')[0]} = {value}\n")
+        module = write_distribution(tmp_path, distribution, entry, source, group)
         importlib.invalidate_caches()
         monkeypatch.delitem(sys.modules, module, raising=False)
         discovery.refresh()
@@ -65,6 +48,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
             "unknown hook 'minifold_komponents'",
         ),
         (GOOD.replace("return [", "return ['x'] or ["), "which is no ComponentSpec"),
+        (GOOD.replace("return [", "return 2 * ["), "it offers 'loss/{name}' twice"),
+        (GOOD.replace("minifold_api = 1", ""), "does not say which plugin API it needs"),
+        (GOOD.replace("minifold_api = 1", "minifold_api = '1'"), "'1' is no plugin API"),
+        (GOOD.replace("components():", "components(x):"), "x"),
     ],
 )
 def test_a_broken_plugin_is_listed_and_the_others_go_on(
@@ -88,19 +75,31 @@ def test_a_good_plugin_offers_its_component_under_its_name(install: Install) -> 
     assert "fape2" in recipe.active_losses
 
 
-def test_two_owners_of_one_component_are_both_named_and_neither_wins(install: Install) -> None:
-    install("rival", "rival", GOOD.format(name="fape"))
+def test_two_strangers_of_one_name_are_both_named_and_neither_wins(install: Install) -> None:
+    install("first", "first", GOOD.format(name="same"))
+    install("second", "second", GOOD.format(name="same"))
     with pytest.raises(RequestError, match=r"claimed by .*; uninstall one") as caught:
-        discovery.component("loss", "fape")
-    assert "minifold" in str(caught.value)
-    assert "rival 1.0" in str(caught.value)
-    assert "loss/bond" in discovery.find_components().items
+        discovery.component("loss", "same")
+    assert "first 1.0" in str(caught.value)
+    assert "second 1.0" in str(caught.value)
 
 
-def test_two_plugins_of_one_name_are_both_refused(install: Install) -> None:
-    install("rival", "ipa", GOOD.format(name="other"))
-    assert "loss/other" not in discovery.find_components().items
-    assert len([p for p in discovery.find_components().problems if "plugin 'ipa'" in p.cause]) == 2
+def test_what_is_minifolds_own_stays_so(install: Install, tmp_path: Path) -> None:
+    install("rival", "rival", GOOD.format(name="fape"))
+    install("other", "ipa", GOOD.format(name="other"))
+    install("third", "v13", "", group="minifold.versions")
+    found = discovery.find_components()
+    assert found.items["loss/fape"].origin.distribution == "minifold"
+    assert found.items["denoiser/ipa"].origin.distribution == "minifold"
+    assert "loss/other" not in found.items
+    told = {problem.origin.distribution: problem.cause for problem in found.problems}
+    assert told == {
+        "rival": "component 'loss/fape' is minifold's own and stays so",
+        "other": "plugin 'ipa' is minifold's own and stays so",
+    }
+    assert load_recipe("v13").id == "v13"
+    (problem,) = discovery.find_versions().problems
+    assert problem.origin.distribution == "third"
 
 
 def test_an_unrelated_plugin_without_its_config_spoils_no_refusal(

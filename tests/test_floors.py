@@ -23,13 +23,13 @@ from minifold_core.evaluation.floors import (
     mirror_image,
     one_point,
     other_chain,
-    radius_of_gyration,
 )
 from minifold_core.evaluation.judge import SCORED, Bench
 from minifold_core.evaluation.metrics import compare_structures
 from minifold_core.evaluation.paired import Difference, paired_interval
 from minifold_core.evaluation.report import Report, make_report
 from minifold_core.evaluation.shuffled import SHUFFLED, shuffled
+from minifold_core.geometry.size import radius_of_gyration
 
 CHAIN_SET = Path(__file__).parents[2] / "shared" / "data"
 
@@ -253,8 +253,11 @@ def test_a_report_says_whether_the_model_reads_the_sequence() -> None:
     assert "worse with its own" in str(report(model, *floors, [0.7] * 24).verdict)
     against = [c.against for c in reads.against_best("rmsd")]
     assert against == ["high", SHUFFLED]
-    rmsd = reads.against_best("rmsd")[0].difference
-    assert rmsd.mean == pytest.approx(-20 * 0.35)
+    rmsd = reads.against_best("rmsd")[0]
+    assert rmsd.difference.mean == pytest.approx(-20 * 0.35)
+    assert [rmsd.outcome, reads.against_best("tm")[0].outcome] == [1, 1]
+    worse = report([0.1] * 24, *floors).against_best("rmsd")[0]
+    assert (worse.difference.sign, worse.outcome) == (1, -1)
 
 
 def test_a_shuffled_chain_differs_in_the_order_of_its_residues_alone() -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from minifold_core.components import ComponentSpec, Kind
 from minifold_core.errors import RequestError
+from minifold_core.light import HEAVY
 from minifold_core.testing import Case, ConformanceError, cases, check_component
-from minifold_core.testing.config import HEAVY
+from plugin_files import HOOKS, write_distribution
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
 CONFIGS: dict[Kind, str] = {
@@ -139,27 +140,22 @@ def _case(component: ComponentSpec, check: str) -> Case:
     return case
 
 
-PLUGIN = """
-from minifold_core.components import ComponentSpec
-from minifold_core.hookspecs import hookimpl
-
+PLUGIN = (
+    HOOKS
+    + """
 @hookimpl
 def minifold_components():
     return [ComponentSpec("head", "leaky", "broken_configs:HeadConfig",
                           "broken_components:LeakyHead", "leaks")]
 """
+)
 
 
 @pytest.fixture
 def strangers(tmp_path: Path) -> str:
     """Two installed distributions, one that loads and has a fault, and one that does not load."""
     for name, source in {"leaky": PLUGIN, "torn": "import nothing_of_that_name"}.items():
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (tmp_path / f"{name}.py").write_text(source)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-        (info / "METADATA").write_text(metadata)
-        (info / "entry_points.txt").write_text(f"[minifold.plugins]\n{name} = {name}\n")
+        write_distribution(tmp_path, name, name, source)
     return f"{tmp_path}:{Path(__file__).parent}"
 
 
@@ -175,10 +171,10 @@ def test_plugins_list_shows_origin_offers_and_state(minifold: Minifold, stranger
     torn = rows["plugin", "torn"]
     assert not torn["ok"]
     assert "nothing_of_that_name" in torn["problems"][0]["cause"]
-    assert torn["problems"][0]["mend"] == "mend or uninstall torn"
+    assert torn["problems"][0]["mend"] == "pip install nothing_of_that_name, or uninstall torn"
     text = minifold("plugins", "list", PYTHONPATH=strangers).stdout
     assert "head leaky" in text
-    assert "broken: torn: ModuleNotFoundError" in text
+    assert "broken: torn: importing torn raises ModuleNotFoundError" in text
 
 
 def test_plugins_list_imports_nothing_heavy() -> None:
@@ -198,7 +194,15 @@ def test_plugins_check_tells_the_fault_and_fails(minifold: Minifold, strangers: 
     assert "FAIL head 'leaky' (full), padding: 'marks' of chain 1" in done.stdout
     done = minifold("plugins", "check", "torn", PYTHONPATH=strangers)
     assert (done.returncode, done.stderr) == (1, "")
-    assert "FAIL torn (torn 1.0): ModuleNotFoundError" in done.stdout
+    assert "FAIL torn (torn 1.0): importing torn raises ModuleNotFoundError" in done.stdout
+
+
+def test_plugins_check_of_a_version_names_its_components(minifold: Minifold) -> None:
+    done = minifold("plugins", "check", "v8")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'v8' is a version; check one of its components: encoder/contact" in done.stderr
+    assert "denoiser/egnn" in done.stderr
+    assert "minifold train v8 --dry-run" in done.stderr
 
 
 def test_plugins_check_passes_a_component(minifold: Minifold) -> None:

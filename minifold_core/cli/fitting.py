@@ -78,6 +78,7 @@ def train_model(
         "curves: curves.png, metrics.csv"
     )
     data = f"--data {quote(options.data)}{'' if validation_set else ' --split train'}"
+    data += f" --embeddings {quote(options.embeddings)}" if options.embeddings else ""
     if recipe.process:
         note(f"next: minifold sample {place} {data} --out samples")
     else:

@@ -11,7 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from minifold_core import plugin_choice
 from minifold_core.cli import (
+    compare,
     data,
     diagnose,
     doctor,
@@ -22,6 +24,7 @@ from minifold_core.cli import (
     models,
     plot,
     plugins,
+    report,
     resume,
     runs,
     sample,
@@ -29,10 +32,12 @@ from minifold_core.cli import (
     train,
     weights,
 )
+from minifold_core.cli.plugin_commands import Commands, owner
 from minifold_core.errors import MinifoldError
 
 app = typer.Typer(
     name="minifold",
+    cls=Commands,
     help="A model zoo for protein-structure diffusion: list, train, sample, evaluate, take apart.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -52,6 +57,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Use no plugin but minifold's own.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -66,12 +74,14 @@ app.command("resume")(resume.resume)
 app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
+app.command("compare")(compare.compare)
 app.command("migrate")(migrate.migrate)
 app.command("inspect")(migrate.inspect)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(runs.app, name="runs")
 app.add_typer(plot.app, name="plot")
+app.command("report")(report.report)
 app.command("slurm")(slurm.slurm)
 app.add_typer(weights.app, name="weights")
 app.command("diagnose")(diagnose.diagnose)
@@ -79,10 +89,18 @@ app.command("gates")(gates.gates)
 app.command("doctor")(doctor.doctor)
 
 
+def built_in_commands() -> set[str]:
+    """The names that no plugin's command may take."""
+    commands = {str(command.name) for command in app.registered_commands}
+    return commands | {str(group.name) for group in app.registered_groups}
+
+
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code: 0, 1, 2, 3 or 128 + signal."""
     debug = "--debug" in arguments or bool(os.environ.get("MINIFOLD_DEBUG"))
-    arguments = [a for a in arguments if a != "--debug"]
+    if "--no-plugins" in arguments:
+        plugin_choice.switch_all_off()
+    arguments = [a for a in arguments if a not in ("--debug", "--no-plugins")]
     try:
         return _call(arguments)
     except MinifoldError as error:
@@ -101,8 +119,9 @@ def run(arguments: list[str]) -> int:
             raise
         if any(sign in str(error) for sign in ("out of memory", "enough memory", "alloc_cpu")):
             return _fail("not enough memory; ask for fewer or shorter chains at a time", 1)
+        whose = owner(arguments)
         return _fail(
-            f"{type(error).__name__}: {error}; this is a fault of minifold, --debug shows where", 1
+            f"{type(error).__name__}: {error}; this is a fault of {whose}, --debug shows where", 1
         )
 
 

@@ -4,6 +4,7 @@ recipe has to be built to be counted.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,14 +34,28 @@ def list_models(
     has_weights: Annotated[
         bool, typer.Option("--has-weights", help="Only with weights (minifold weights list).")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the versions as a page.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the versions of the zoo."""
     from minifold_core import catalogue
 
+    if html:
+        from minifold_core.report.page import check_target
+
+        check_target(html)
     rows = catalogue.list_models(patterns or (), exclude or (), status, uses, has_weights)
     for problem in catalogue.problems():
         note(f"warning: left out {problem}")
+    if html:
+        from minifold_core.report.zoo import write_zoo
+
+        write_zoo(rows, html)
+        if not as_json:
+            print(f"page: {html}")
+            return
     if as_json:
         emit_json(rows)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import emit_json, finite
+from minifold_core.cli.output import emit_json
 from minifold_core.cli.platform import DeviceOption, trimming
 from minifold_core.cli.plot_options import (
     ChainsOption,
@@ -150,7 +150,7 @@ def ramachandran(
     rows = divergences(sets)
     if as_json:
         result = {"file": str(path), "chains": len(chains), "sampling": settings.model_dump()}
-        emit_json(result | {"sets": finite(rows)})
+        emit_json(result | {"sets": rows})
     else:
         found = f"{rows[1]['pseudo_jsd']:.3f} bits sampled, {rows[2]['pseudo_jsd']:.3f} single step"
         print(f"angles of {len(chains)} chains in {path}: divergence from native {found}")

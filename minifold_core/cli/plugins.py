@@ -5,18 +5,20 @@ Listing imports no torch; checking does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json, show, table
+from minifold_core.cli.plugins_new import new
 
 if TYPE_CHECKING:
-    from minifold_core.discovery import Origin, Problem
+    from minifold_core.discovery import FoundPlugins, Origin, Problem
 
-app = typer.Typer(help="List plugins, and check what they offer.", no_args_is_help=True)
+app = typer.Typer(help="Begin plugins, list them, and check what they offer.", no_args_is_help=True)
+app.command("new")(new)
 
 
 @app.command("list")
@@ -29,13 +31,13 @@ def list_(as_json: JsonOption = False) -> None:
     listing = table("plugin", "from", "offers", "ms", "state", numbers=("ms",))
     versions = table("version", "from", "module", "state")
     for row in rows:
-        state = "ok" if row["ok"] else "broken"
+        state = row["state"]
         home = f"{row['distribution']} {row['version']}"
         if row["kind"] == "version":
             versions.add_row(row["name"], home, row["module"], state)
         else:
             took = "–" if row["load_ms"] is None else f"{row['load_ms']:.1f}"
-            offers = _by_kind(row["components"])
+            offers = _by_kind(row["components"], row["commands"])
             listing.add_row(row["name"], f"{home}\n{row['module']}", offers, took, state)
     show(listing)
     show(versions)
@@ -45,11 +47,12 @@ def list_(as_json: JsonOption = False) -> None:
     print("ms: time to load · next: minifold plugins check NAME")
 
 
-def _by_kind(components: list[str]) -> str:
-    """Components for people: ``head rg, cath; loss rg``."""
+def _by_kind(components: list[str], commands: list[str]) -> str:
+    """Components and commands for people: ``head rg, cath; loss rg; command pack``."""
     names: dict[str, list[str]] = {}
     for kind, _, name in (key.partition("/") for key in components):
         names.setdefault(kind, []).append(name)
+    names |= {"command": commands} if commands else {}
     return "; ".join(f"{kind} {', '.join(same)}" for kind, same in names.items()) or "–"
 
 
@@ -80,13 +83,21 @@ def check(
 def _results(name: str) -> Iterator[dict[str, Any]]:
     """What keeps a plugin from loading, then every check of the components that it offers."""
     from minifold_core.discovery import find_components
+    from minifold_core.plugin_check import look_closer
 
     found = find_components()
+    used = [origin for origin in found.in_use if origin.name == name]
     broken = [problem for problem in found.problems if problem.origin.name == name]
+    broken += [closer for origin in used if (closer := look_closer(origin))]
     for problem in broken:
         yield {"component": name, "check": "load", "ok": False, "result": str(problem)}
-    if broken and all(offer.origin.name != name for offer in found.items.values()):
+    if (used or broken) and all(offer.origin.name != name for offer in found.items.values()):
+        if not broken:
+            said = "its commands can be imported, and import nothing heavy"
+            yield {"component": name, "check": "load", "ok": True, "result": said}
         return
+    if name not in {offer.origin.name for offer in found.items.values()} | set(found.items):
+        _refuse_version(name)
     from minifold_core.testing import ConformanceError, cases
 
     for case in cases(name):
@@ -97,34 +108,57 @@ def _results(name: str) -> Iterator[dict[str, Any]]:
             yield {**row, "ok": False, "result": str(error)}
 
 
+def _refuse_version(name: str) -> None:
+    """Say what else to check of a version, which is no plugin.
+
+    Raises:
+        RequestError: it is the name of a version.
+    """
+    from minifold_core.components import slot_kind
+    from minifold_core.discovery import find_versions
+    from minifold_core.errors import RequestError
+    from minifold_core.recipe import load_recipe
+
+    if name not in find_versions().items:
+        return
+    parts = load_recipe(name).parts.items()
+    components = dict.fromkeys(f"{slot_kind(path)}/{slot.spec.name}" for path, slot in parts)
+    raise RequestError(
+        f"'{name}' is a version; check one of its components: {', '.join(components)}. "
+        f"Whether they fit together: minifold train {name} --dry-run"
+    )
+
+
 def _rows() -> list[dict[str, Any]]:
     """Plugins, then versions, each with its problems."""
     from minifold_core import catalogue
     from minifold_core.discovery import find_components, find_versions
+    from minifold_core.plugin_check import look_closer
 
     plugins = find_components()
-    offers: dict[Origin, list[str]] = {origin: [] for origin in plugins.load_ms}
-    for key, offer in plugins.items.items():
-        offers[offer.origin].append(key)
+    closer = [problem for origin in plugins.in_use if (problem := look_closer(origin))]
     packages = find_versions().items
-    versions = {packages[name].origin: () for name in sorted(packages, key=catalogue.natural)}
+    versions = [packages[name].origin for name in sorted(packages, key=catalogue.natural)]
     return [
-        *_described("plugin", offers, plugins.problems, plugins.load_ms),
-        *_described("version", versions, catalogue.problems(), {}),
+        *_described("plugin", plugins.load_ms, [*plugins.problems, *closer], plugins.off, plugins),
+        *_described("version", versions, catalogue.problems(), find_versions().off),
     ]
 
 
 def _described(
     kind: str,
-    offers: Mapping[Origin, Sequence[str]],
+    usable: Iterable[Origin],
     problems: Iterable[Problem],
-    load_ms: Mapping[Origin, float],
+    off: Collection[Origin],
+    plugins: FoundPlugins | None = None,
 ) -> list[dict[str, Any]]:
-    """One row for everything that is usable or broken."""
-    causes: dict[Origin, list[dict[str, str]]] = {origin: [] for origin in offers}
+    """One row for everything that is usable, broken or switched off."""
+    causes: dict[Origin, list[dict[str, str]]] = {origin: [] for origin in (*usable, *off)}
     for problem in problems:
         told = {"cause": problem.cause, "mend": problem.mend}
         causes.setdefault(problem.origin, []).append(told)
+    components = plugins.items.items() if plugins else ()
+    commands = plugins.commands.items() if plugins else ()
     return [
         {
             "kind": kind,
@@ -132,9 +166,11 @@ def _described(
             "distribution": origin.distribution,
             "version": origin.version,
             "module": origin.value,
-            "components": list(offers.get(origin, ())),
-            "load_ms": load_ms.get(origin),
+            "components": [key for key, offer in components if offer.origin == origin],
+            "commands": [name for name, command in commands if command.origin == origin],
+            "load_ms": plugins.load_ms.get(origin) if plugins else None,
             "ok": not told,
+            "state": "broken" if told else "off" if origin in off else "ok",
             "problems": told,
         }
         for origin, told in causes.items()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minifold_core.cli.embeddings import EmbeddingsOption, open_embeddings, widths_in_file
 from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.models import SizeOption
 from minifold_core.cli.platform import (
@@ -33,6 +34,7 @@ MaxEpochsOption = Annotated[int | None, typer.Option(min=1, help="Stop after N e
 def train(
     version: Annotated[str, typer.Argument(help="A version's id or a recipe file.")],
     data: Annotated[str, typer.Option(help="A packed dataset, or the built-in 'demo'.")] = "demo",
+    embeddings: EmbeddingsOption = None,
     size: SizeOption = "full",
     init_from: Annotated[
         Path | None,
@@ -99,7 +101,11 @@ def train(
     swaps = {k: str(v) for k, v in parse_assignments(components or [], "--with").items()}
     changes = parse_assignments(values or [], "--set")
     recipe = load_recipe(version, size, swaps, changes)
-    dataset = open_dataset(data)
+    embedded = open_embeddings(recipe, embeddings)
+    if widths := widths_in_file(recipe, embedded):
+        changes |= widths
+        recipe = load_recipe(version, size, swaps, changes)
+    dataset = open_dataset(data).with_embeddings(embedded, ("train", "validation"))
     if unlabelled := _unlabelled_losses(recipe, dataset.subset("train")):
         note(f"{', '.join(unlabelled)} off: no training chain of {data} has a CATH label")
         off = {f"losses.{name}.weight": 0.0 for name in unlabelled}
@@ -136,7 +142,7 @@ def train(
         raise RequestError("--carry-optimizer goes with --init-from RUN")
     if carry_optimizer and init_from:
         state_beside(init_from)
-    migration = _plan(recipe, init_from, allow_mismatch) if init_from else None
+    migration = _plan(recipe, init_from, allow_mismatch, encoder_from) if init_from else None
     if migration and encoder_from == RANDOM and "encoder" in migration.plan.carried:
         raise RequestError("--init-from carries the encoder over; leave --encoder-from random out")
     torch.manual_seed(seed)
@@ -156,6 +162,8 @@ def train(
         data=data,
         data_path=data if data == DEMO else str(dataset.file.path.resolve()),
         data_digest=file_sha256(dataset.file.path),
+        embeddings=str(embedded.path.resolve()) if embedded else "",
+        embeddings_digest=file_sha256(embedded.path) if embedded else "",
         origin=start.header_fields(),
     )
     if chosen.type == "cpu" and recipe.size == FULL:
@@ -169,6 +177,9 @@ def train(
         note("dry run: everything fits; nothing was trained or written")
         return
     environment = {"device": str(chosen), "precision": used, "seed": seed, "data": data}
+    if embedded:
+        environment["embeddings"] = options.embeddings
+        environment["embeddings_sha256"] = options.embeddings_digest
 
     moves = migration.moves if migration and carry_optimizer else {}
 
@@ -209,7 +220,9 @@ def _check_wiring(recipe: Recipe) -> None:
         note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
 
 
-def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
+def _plan(
+    recipe: Recipe, init_from: Path, allow_mismatch: bool, encoder_from: str | None
+) -> Migration:
     """Plan what carries over from a file, show it, and read its tensors.
 
     Raises:
@@ -218,6 +231,7 @@ def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
     from rich.console import Console
 
     from minifold_core.weights.file import open_weights
+    from minifold_core.weights.header import RANDOM
     from minifold_core.weights.initial import Migration
     from minifold_core.weights.plan import plan_migration
     from minifold_core.weights.report import Report
@@ -228,7 +242,9 @@ def _plan(recipe: Recipe, init_from: Path, allow_mismatch: bool) -> Migration:
     source, target = Structure.of_file(file), Structure.of_recipe(recipe)
     if source.size and source.size != recipe.size:
         note(f"warning: the file is of size '{source.size}', the model '{recipe.size}' (--size)")
-    plan = plan_migration(source, target, allow_mismatch)
+    other = {"encoder": f"it comes from {encoder_from} (--encoder-from)"}
+    elsewhere = other if encoder_from not in (None, RANDOM) else None
+    plan = plan_migration(source, target, allow_mismatch, elsewhere)
     report = Report.of(plan, file)
     Console(stderr=True).print(report.table())
     plan.check()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minifold_core.data.embeddings import EmbeddingFile
 from minifold_core.data.packfile import PackFile
 from minifold_core.data.records import SPLITS, Chain
 from minifold_core.errors import RequestError, did_you_mean
@@ -23,9 +25,12 @@ class PackedDataset:
     Picklable: every worker process maps the file for itself.
     """
 
-    def __init__(self, file: PackFile, rows: NDArray[np.int_]) -> None:
+    def __init__(
+        self, file: PackFile, rows: NDArray[np.int_], embeddings: EmbeddingFile | None = None
+    ) -> None:
         self.file = file
         self.rows = rows
+        self.embeddings = embeddings
 
     @classmethod
     def open(cls, path: Path | str) -> PackedDataset:
@@ -41,7 +46,10 @@ class PackedDataset:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Chain:
-        return self.file.chain(int(self.rows[index]))
+        chain = self.file.chain(int(self.rows[index]))
+        if self.embeddings is None:
+            return chain
+        return replace(chain, embeddings=self.embeddings.read(chain.name))
 
     def __iter__(self) -> Iterator[Chain]:
         return (self[i] for i in range(len(self)))
@@ -79,7 +87,28 @@ class PackedDataset:
         if not len(chosen):
             have = ", ".join(f"{n} {name}" for name, n in self.splits.items() if n) or "none"
             raise RequestError(f"{self.file.path}: no {split} chain (it has {have})")
-        return PackedDataset(self.file, chosen)
+        return PackedDataset(self.file, chosen, self.embeddings)
+
+    def library_for(self, split: str) -> PackedDataset:
+        """Where the floors of a split learn what proteins look like: the training chains.
+
+        Relatives of the chains may be in their own split, so all chains serve only where there is
+        no other.
+        """
+        return self.subset("train") if split != "train" and self.splits["train"] else self
+
+    def with_embeddings(
+        self, embeddings: EmbeddingFile | None, splits: Sequence[str] = SPLITS
+    ) -> PackedDataset:
+        """The same chains with their embeddings, which are read chain by chain.
+
+        Raises:
+            RequestError: a chain of one of the ``splits`` has none, or too many or few rows.
+        """
+        if embeddings is not None:
+            chains = zip(self.names, self.lengths.tolist(), self.file.split[self.rows], strict=True)
+            embeddings.check((name, n) for name, n, split in chains if SPLITS[split] in splits)
+        return PackedDataset(self.file, self.rows, embeddings)
 
     def __str__(self) -> str:
         """Such as ``built-in demo set (20 chains: 17 train, 3 validation)``."""

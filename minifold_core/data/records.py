@@ -38,6 +38,7 @@ class Chain:
         cath: CATH labels, such as ``3.10.20``.
         split: ``train``, ``validation`` or ``test``.
         provenance: where the coordinates came from.
+        embeddings: [L, e] precomputed features of the residues, or None.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Chain:
     cath: tuple[str, ...] = ()
     split: str = "train"
     provenance: str = ""
+    embeddings: NDArray[np.floating] | None = None
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -81,6 +83,7 @@ class Chain:
             backbone_mask=self.backbone_mask[part],
             sidechain=None if self.sidechain is None else self.sidechain[part],
             sidechain_mask=None if self.sidechain_mask is None else self.sidechain_mask[part],
+            embeddings=None if self.embeddings is None else self.embeddings[part],
         )
 
     def trimmed(self) -> Chain:

@@ -45,7 +45,9 @@ class FoldingModel(Protocol):
     def read_out(
         self, trunk: Features, prediction: Features, mask: Tensor, scale: Tensor
     ) -> Features:
-        """What heads make of a prediction, such as ``backbone`` [B, L, 4, 3]; may be empty."""
+        """What heads make of a prediction: ``backbone`` [B, L, 4, 3] and ``sidechain``
+        [B, L, 10, 3], perhaps; may be empty.
+        """
         ...
 
 
@@ -76,6 +78,8 @@ class Samples:
         mask: [B * copies, L] True where there is a residue.
         rotations: [B * copies, L, 3, 3] frames of the last step, if the model predicts any.
         backbone: [B * copies, L, 4, 3] N, Cα, C, O in ångström, if the model has a head for them.
+        sidechain: [B * copies, L, 10, 3] side-chain atoms in ångström, if the model has a head for
+            them and was told the residues.
         trajectory: the steps that led to ``coords``, if they were recorded.
     """
 
@@ -83,6 +87,7 @@ class Samples:
     mask: Tensor
     rotations: Tensor | None
     backbone: Tensor | None = None
+    sidechain: Tensor | None = None
     trajectory: Trajectory | None = None
 
 
@@ -185,14 +190,18 @@ def sample(
     first = {name: value[: len(mask)] for name, value in trunk.items()}
     finished = {"coords": x_t} | ({} if rotations is None else {"rotations": rotations})
     scale = model.scale(first)
-    backbone = model.read_out(first, finished, mask, scale).get("backbone")
-    if backbone is not None:
-        backbone = backbone * scale[:, None, None, None]
+    read = model.read_out(first, finished, mask, scale)
+    backbone, sidechain = (
+        read[name] * scale[:, None, None, None] if name in read else None
+        for name in ("backbone", "sidechain")
+    )
+    if guidance == 0:  # of hidden residues nobody can tell which atoms they have
+        sidechain = None
     size = scale[:, None, None]
     trajectory = (
         Trajectory(torch.stack(states) * size, torch.stack(predictions) * size) if record else None
     )
-    return Samples(x_t * size, mask, rotations, backbone, trajectory)
+    return Samples(x_t * size, mask, rotations, backbone, sidechain, trajectory)
 
 
 def _stack(trunks: Sequence[Features], copies: int) -> Features:

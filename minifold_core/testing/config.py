@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
-from functools import cache
 
 import tomli_w
 from pydantic import ValidationError
 
 from minifold_core.components import ComponentConfig
-from minifold_core.testing.subject import Subject, expect
+from minifold_core.light import heavy_imports
+from minifold_core.testing.subject import ConformanceError, Subject, expect
 
-HEAVY = ("torch", "numpy", "biotite", "matplotlib")
 STRAY = "no_such_setting"
 
 
@@ -34,19 +31,9 @@ def config(subject: Subject) -> None:
     else:
         expect(False, "an unknown setting is accepted; keep extra='forbid' of ComponentConfig")
     module = subject.spec.config.partition(":")[0]
-    heavy = heavy_imports(module)
+    try:
+        heavy = heavy_imports(f"import {module}")
+    except ImportError as error:
+        why = f"the config's module {module} cannot be imported: {error}"
+        raise ConformanceError(why) from None
     expect(not heavy, f"importing the config's module {module} imports {', '.join(heavy)}")
-
-
-@cache
-def heavy_imports(module: str) -> tuple[str, ...]:
-    """Which of the heavy libraries a module imports, in a process of its own."""
-    code = (
-        f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n"
-        f"before = set(sys.modules); import {module}\n"
-        f"print(*(m for m in {HEAVY!r} if m in set(sys.modules) - before))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    lines = (done.stderr or "?").strip().splitlines()
-    expect(done.returncode == 0, f"the config's module {module} cannot be imported: {lines[-1]}")
-    return tuple(done.stdout.split())

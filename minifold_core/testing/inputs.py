@@ -3,7 +3,7 @@
 The axes ``B`` and ``L`` are proteins and residues, a number is itself, any other letter a width. A
 last axis of 3 is a point in model units, ``3,3`` a rotation, ``B,L,L`` a probability of pairs, and
 a name that ends in ``edges`` ascending distances in ångström; all else is a feature of unit scale.
-Padding and missing residues hold junk.
+Padding and missing residues hold junk; a given backbone, which is in ångström, is 0 there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from torch import Tensor
 
 from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.cath import NAMES, UNKNOWN
+from minifold_core.geometry.sidechains import sidechain_atoms
 from minifold_core.ports import Port
-from minifold_core.residues import FIRST_AMINO_ACID, PAD, VOCABULARY_SIZE
+from minifold_core.residues import (
+    FIRST_AMINO_ACID,
+    MAX_SIDECHAIN_ATOMS,
+    PAD,
+    VOCABULARY_SIZE,
+)
 from minifold_core.units import MODEL_UNIT
 
 LENGTHS = (7, 11, 4)
@@ -70,9 +76,21 @@ def chains(lengths: Sequence[int], gap: bool) -> Values:
         "mask": mask,
         "residue_index": (place + (place >= 3)).expand(b, length).contiguous(),
         "t": (torch.arange(b) * 370 + 50) % 1000,
+        **given_backbone(inside),
         "snr": 4.0 ** (1 - torch.arange(b, dtype=torch.float64)),
         "scale": 8.0 + torch.arange(b, dtype=torch.float64),
     }
+
+
+def given_backbone(inside: Tensor) -> Values:
+    """A native backbone that lacks an oxygen of the first chain, and all atoms of its third
+    residue, for chains that are ``inside`` [B, L].
+    """
+    atoms = inside[..., None].repeat(1, 1, 4)
+    atoms[0, 1:2, 3] = False
+    atoms[0, 2:3] = False
+    walk = _value(Port("given_backbone", "B,L,4,3"), (*atoms.shape, 3)) * MODEL_UNIT
+    return {"given_backbone": walk * atoms[..., None], "given_backbone_mask": atoms}
 
 
 def draw(
@@ -162,7 +180,11 @@ class Motion:
         """``values`` with points moved and rotations turned."""
         moved = dict(values)
         for port in ports:
-            if is_point(port):
+            if port.name == "given_backbone":  # in ångström, and 0 where unknown
+                known = values[port.name].any(-1, keepdim=True)
+                there = values[port.name] @ self.turn.T + self.shift * MODEL_UNIT
+                moved[port.name] = there * known
+            elif is_point(port):
                 moved[port.name] = values[port.name] @ self.turn.T + self.shift
             elif is_rotation(port):
                 moved[port.name] = self.turn @ values[port.name]
@@ -170,8 +192,15 @@ class Motion:
 
     def of(self, truth: Truth) -> Truth:
         """A native structure moved; what is unknown stays 0."""
-        known = truth.backbone_mask[..., None]
-        return replace(truth, backbone=(truth.backbone @ self.turn.T + self.shift) * known)
+
+        def moved(atoms: Tensor, known: Tensor) -> Tensor:
+            return (atoms @ self.turn.T + self.shift) * known[..., None]
+
+        return replace(
+            truth,
+            backbone=moved(truth.backbone, truth.backbone_mask),
+            sidechain=moved(truth.sidechain, truth.sidechain_mask),
+        )
 
 
 def draw_truth(
@@ -182,6 +211,10 @@ def draw_truth(
     walk = _value(Port("native", "B,L,4,3"), (b, length, 4, 3)) * MODEL_UNIT * spread
     there = known["mask"][..., None].repeat(1, 1, 4)
     there[0, 3:4, 0] = False
+    away = _value(Port("native_sidechain", "B,L,10,d"), (b, length, MAX_SIDECHAIN_ATOMS, 3))
+    side = walk[:, :, 1:2] + SPREAD * MODEL_UNIT * spread * away
+    atoms = sidechain_atoms(known["tokens"]) & known["mask"][..., None]
+    atoms[0, 1:2, 1:] = False
     labels = [torch.arange(b) % len(names) for names in NAMES.values()]
     cath = torch.stack(labels, 1).masked_fill(~known["mask"].any(1, keepdim=True), UNKNOWN)
     batch = ProteinBatch(
@@ -191,6 +224,8 @@ def draw_truth(
         there,
         tuple(f"chain{i + 1}" for i in range(b)),
         cath,
+        (side * atoms[..., None]).to(dtype),
+        atoms,
     )
     return Truth.of(batch)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from minifold_core import interfaces
 from minifold_core.components import KINDS, Kind
 from minifold_core.errors import did_you_mean
-from minifold_core.ports import DATA_PORTS, READ_OUT_PORTS, STATE_PORTS, Port
+from minifold_core.geometry.sidechains import sidechain_atoms
+from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, READ_OUT_PORTS, STATE_PORTS, Port
 from minifold_core.testing.compare import (
     devices,
     difference,
@@ -55,7 +56,7 @@ def readable(kind: Kind) -> set[str]:
     """The ports that somebody can give to a component of that kind."""
     before = KINDS if kind in ("loss", "metric") else KINDS[: KINDS.index(kind) + 1]
     there = {port.name for port in DATA_PORTS} | set(givers(before))
-    there |= {port.name for port in STATE_PORTS} if kind == "denoiser" else set()
+    there |= {port.name for port in (STATE_PORTS if kind == "denoiser" else GIVEN_PORTS)}
     return there | ({port.name for port in READ_OUT_PORTS} if kind == "head" else set())
 
 
@@ -129,6 +130,9 @@ def padding(subject: Subject) -> None:
             )
         if mask is not None and "L" in axes(port):
             _check_off_mask(port, value, mask)
+        if name == "sidechain" and "tokens" in values:
+            none = value[~sidechain_atoms(values["tokens"])]
+            expect(bool((none == 0).all()), "'sidechain' is not 0 where a residue has no such atom")
 
 
 def _check_off_mask(port: Port, value: Tensor, mask: Tensor) -> None:

@@ -150,6 +150,8 @@ def _named(name: str) -> list[ComponentSpec]:
     for problem in found.problems:
         if problem.origin.name == name or f"'{name}'" in problem.cause:
             raise RequestError(f"'{name}' cannot be used: {problem}")
+    if off := [origin for origin in found.off if origin.name == name]:
+        raise RequestError(f"plugin {off[0]} is switched off")
     known = {offer.origin.name for offer in found.items.values()} | set(found.items)
     raise RequestError(f"unknown plugin or component '{name}'; {did_you_mean(name, known)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from minifold_core.geometry.sidechains import sidechain_atoms
 from minifold_core.interfaces import Denoiser
 from minifold_core.ports import Port
 from minifold_core.testing.compare import difference
@@ -50,10 +51,14 @@ def network_symmetry(subject: Subject) -> str | None:
 
 
 def _there(port: Port, value: torch.Tensor, values: Values) -> torch.Tensor:
-    """The values of known residues or pairs."""
+    """The values of known residues or pairs, and of side chains the atoms that there are."""
     mask = values.get("mask")
     if mask is None or "L" not in axes(port):
         return value
+    if "given_backbone" in values:  # who is given no place of a residue can answer at none
+        mask = mask & values["given_backbone"].any(-1).all(-1)
+    if port.name == "sidechain" and "tokens" in values:
+        return value[mask[..., None] & sidechain_atoms(values["tokens"])]
     return value[mask[:, :, None] & mask[:, None] if axes(port).count("L") == 2 else mask]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from minifold_core.components import ComponentSpec
 from minifold_core.hookspecs import hookimpl
 
+minifold_api = 1
+
 _LOSSES = {
     "bb_fape": ("BackboneFAPE", "frame aligned point error of N, Cα, C, O in N-Cα-C frames"),
     "bb_bond": ("BackboneBond", "squared error of the four backbone bond lengths"),

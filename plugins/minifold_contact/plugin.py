@@ -5,6 +5,8 @@ from __future__ import annotations
 from minifold_core.components import ComponentSpec
 from minifold_core.hookspecs import hookimpl
 
+minifold_api = 1
+
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:

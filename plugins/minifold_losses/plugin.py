@@ -5,6 +5,8 @@ from __future__ import annotations
 from minifold_core.components import ComponentSpec
 from minifold_core.hookspecs import hookimpl
 
+minifold_api = 1
+
 _LOSSES = {
     "fape": ("frames", "FAPE", "frame aligned point error of Cα in the predicted frames"),
     "frame_rot": ("frames", "FrameRotation", "1 - cos of the angle between the frames"),
