@@ -13,6 +13,7 @@ import torch
 from minifold_core.data.dataset import open_dataset
 from minifold_core.gates.chains import gate_chains
 from minifold_core.gates.memory import MOST_STEPS_ONE, one_chain_gate
+from minifold_core.gates.overfit import Overfit
 from minifold_core.gates.record import Outcome
 from minifold_core.recipe import Recipe, load_recipe
 
@@ -24,12 +25,9 @@ def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path) -> None:
     def load(changes: Mapping[str, Any]) -> Recipe:
         return load_recipe("v13", "nano", values=dict(changes))
 
+    chains = gate_chains(open_dataset())[:1]
     found = one_chain_gate(
-        load,
-        gate_chains(open_dataset())[0],
-        MOST_STEPS_ONE,
-        tmp_path,
-        0,
+        Overfit.plan(load, chains, MOST_STEPS_ONE, tmp_path / "one", 0),
         torch.device("cpu"),
         lambda *what: nullcontext(lambda steps, words="": None),
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import Result
 from minifold_core.comparison.published import epochs_behind
 from minifold_core.discovery import find_versions
 from minifold_core.plots.curve_looks import COLOURS
@@ -23,7 +23,7 @@ from minifold_core.report.zoo import family
 from minifold_core.runs import read_run
 from run_files import rows, write_run
 
-Minifold = Callable[..., Result]
+Minifold = Callable[..., subprocess.CompletedProcess[str]]
 VENDORED = HERE / "assets" / "vendored"
 
 

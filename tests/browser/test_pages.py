@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 import torch
 from opened import DESKTOP, PHONE, Page
 
-from conftest import Result
 from minifold_core.data.dataset import open_dataset
 from minifold_core.report import page as pages
 from minifold_core.report.structures import superposed
@@ -19,7 +19,7 @@ from run_files import rows, write_run
 pytest_plugins = ("chromium",)
 
 OpenPage = Callable[..., Page]
-Minifold = Callable[..., Result]
+Minifold = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
