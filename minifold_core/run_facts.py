@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minifold_core.errors import MinifoldError
-from minifold_core.evaluation.scores import SCORES
+from minifold_core.evaluation.scores import FLOOR, MODEL, SCORES
 from minifold_core.recipe import recipe_from_tables
 from minifold_core.recipe_diff import Change, changes, nearest_version
 from minifold_core.runs import RECIPE, RunRecord
@@ -97,7 +97,7 @@ def sampled_scores(run: RunRecord) -> tuple[int, dict[str, dict[str, float]]] | 
     for name, value in row.items():
         group, _, score = name.rpartition("/")
         if score in SCORES and (group == "ddim" or group.startswith("floor/")):
-            who = group.replace("ddim", "model").replace("floor/", "floor: ")
+            who = MODEL if group == "ddim" else FLOOR + group.removeprefix("floor/")
             scores.setdefault(who, {})[score] = value
     return latest, scores
 

@@ -25,6 +25,7 @@ from minifold_core.recipe import load_recipe
 from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.residues import MASK, SIDECHAIN_ATOMS, UNK
 from minifold_core.testing import ConformanceError, check_component
+from minifold_core.training.objective import Objective
 
 CHAINS = sorted(open_dataset(), key=lambda chain: len(chain.sequence))[:3]
 PACKER = """
@@ -138,7 +139,7 @@ def test_a_model_without_a_denoiser_is_given_the_backbone(tmp_path: Path) -> Non
     model, batch = assemble(path), collate(CHAINS)
     features = model.trunk(batch, complete=True)
     torch.testing.assert_close(features["backbone"] * 10, batch.backbone)
-    objective = pytest.importorskip("minifold_core.training.objective").Objective.of(model.recipe)
+    objective = Objective.of(model.recipe)
     terms = objective.terms(features, batch)
     assert (terms["atoms"] > 0).all()
 

@@ -25,8 +25,8 @@ from minifold_core.data.records import Chain
 from minifold_core.evaluation.backbones import judge_backbones
 from minifold_core.evaluation.judge import Bench
 from minifold_core.evaluation.noise_levels import NOTE, batches_of, noise_levels
-from minifold_core.evaluation.report import MODEL
 from minifold_core.evaluation.sampling import Samples, sample_chains
+from minifold_core.evaluation.scores import MODEL
 from minifold_core.evaluation.shuffled import SHUFFLED, reads_sequence, shuffled
 from minifold_core.evaluation.sweep import Setting, Swept
 from minifold_core.folding import Fold, Target, steps_of

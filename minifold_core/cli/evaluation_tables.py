@@ -11,8 +11,8 @@ from minifold_core.cli.output import table
 from minifold_core.evaluation.backbones import BackboneRow
 from minifold_core.evaluation.judge import Judgement
 from minifold_core.evaluation.noise_levels import NoiseLevels
-from minifold_core.evaluation.report import FLOOR, MODEL, Report
-from minifold_core.evaluation.scores import SCORES
+from minifold_core.evaluation.report import Report
+from minifold_core.evaluation.scores import FLOOR, MODEL, SCORES
 from minifold_core.evaluation.sweep import Swept
 
 SHOWN = ("tm", "rmsd", "gdt_ts", "lddt", "precision_L_24")

@@ -24,8 +24,8 @@ from minifold_core.data.records import Chain
 from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.evaluation.backbones import backbone_scores_of
 from minifold_core.evaluation.judge import Bench
-from minifold_core.evaluation.report import MODEL
 from minifold_core.evaluation.sampling import Samples, sample_chains
+from minifold_core.evaluation.scores import MODEL
 from minifold_core.folding import Target, steps_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe

@@ -15,7 +15,8 @@ from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
 from minifold_core.evaluation.floors import MIRROR, floor_predictions, mirror_image
 from minifold_core.evaluation.metrics import compare_structures
-from minifold_core.evaluation.report import MODEL, Report, make_report
+from minifold_core.evaluation.report import Report, make_report
+from minifold_core.evaluation.scores import MODEL
 from minifold_core.evaluation.shuffled import SHUFFLED
 
 Predicted = Mapping[str, Tensor]

@@ -11,12 +11,8 @@ from torch import Tensor
 
 from minifold_core.evaluation.floors import MIRROR
 from minifold_core.evaluation.paired import FEWEST_CHAINS, Difference
-from minifold_core.evaluation.scores import SCORES
+from minifold_core.evaluation.scores import FLOOR, MODEL, SCORES
 from minifold_core.evaluation.shuffled import SHUFFLED
-
-MODEL = "model"
-FLOOR = "floor: "
-"""Begins the name of a floor's row."""
 
 Scores = Mapping[str, Tensor]
 """Metric -> [n] values, one per chain, NaN where it is undefined."""

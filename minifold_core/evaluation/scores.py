@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+MODEL = "model"
+"""The name of the judged model's row."""
+FLOOR = "floor: "
+"""Begins the name of a floor's row."""
+
 
 @dataclass(frozen=True)
 class Score:

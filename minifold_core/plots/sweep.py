@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minifold_core.evaluation.report import FLOOR
+from minifold_core.evaluation.scores import FLOOR
 from minifold_core.evaluation.sweep import Setting, Swept
 from minifold_core.plots.references import draw_references
 from minifold_core.plots.style import (

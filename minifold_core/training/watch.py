@@ -14,7 +14,7 @@ from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
 from minifold_core.evaluation.judge import Bench, check_library
-from minifold_core.evaluation.report import FLOOR, MODEL
+from minifold_core.evaluation.scores import FLOOR, MODEL
 from minifold_core.folding import Target, fold
 from minifold_core.model import FoldModel
 
