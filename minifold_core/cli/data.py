@@ -50,6 +50,13 @@ def pack(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="Reading processes; default one per CPU."),
     ] = None,
+    drop_relatives: Annotated[
+        bool,
+        typer.Option(
+            "--drop-relatives",
+            help="Leave out training chains that align with a validation or test chain.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     list_rejected: ListRejected = False,
     as_json: AsJson = False,
@@ -61,7 +68,9 @@ def pack(
 
     limits = Limits(min_length, max_length, crop)
     try:
-        report = pack_chains(inputs, out, limits, splits, validation, workers, force)
+        report = pack_chains(
+            inputs, out, limits, splits, validation, workers, force, drop_relatives
+        )
     except NothingToPack as error:
         if list_rejected:
             _print_rejected(error.rejected)
@@ -96,21 +105,33 @@ def pack(
 @app.command()
 def info(
     file: Annotated[str, typer.Argument(help="A packed dataset, or 'demo' for the built-in one.")],
+    leakage: Annotated[
+        bool,
+        typer.Option(
+            "--leakage",
+            help="Align validation and test chains with the training chains, however long it "
+            "takes. Small datasets are always checked.",
+        ),
+    ] = False,
     list_rejected: ListRejected = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a packed dataset holds."""
+    """Show what a packed dataset holds, and whether held-out chains have relatives in training."""
     from minifold_core.data.dataset import open_dataset
+    from minifold_core.data.leakage import QUICK, check, residue_pairs
+    from minifold_core.data.leakage import render as render_leakage
     from minifold_core.data.summary import render, summarise
 
     dataset = open_dataset(file)
-    summary = summarise(dataset)
+    pairs = residue_pairs(dataset)
+    found = check(dataset) if leakage or pairs <= QUICK else None
+    summary = summarise(dataset) | {"leakage": found}
     rejected = dataset.file.rejected if list_rejected else []
     if as_json:
         listed = {"rejected_list": [vars(r) for r in rejected]} if list_rejected else {}
         print(json.dumps(summary | listed, indent=2))
         return
-    print(render(summary))
+    print("\n".join([render(summary), *render_leakage(found, pairs)]))
     _print_rejected(rejected)
 
 

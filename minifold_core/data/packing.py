@@ -11,6 +11,7 @@ from pathlib import Path
 
 from minifold_core.console import progress
 from minifold_core.data.files import find_inputs
+from minifold_core.data.leakage import training_relatives
 from minifold_core.data.limits import CROPPED, Limits
 from minifold_core.data.packwriter import write_pack
 from minifold_core.data.reading import count_entries, make_jobs, run_jobs
@@ -66,6 +67,7 @@ def pack(
     validation: float = VALIDATION,
     workers: int | None = None,
     force: bool = False,
+    drop_relatives: bool = False,
 ) -> PackReport:
     """Read structure files, directories of them, or CATH chain sets, into one packed dataset.
 
@@ -78,6 +80,7 @@ def pack(
         validation: fraction of entries that the hash holds out.
         workers: processes; by default one per CPU.
         force: replace ``out`` if it exists.
+        drop_relatives: leave training chains out that align with a held-out one.
 
     Raises:
         ProtectedError: ``out`` exists.
@@ -97,6 +100,8 @@ def pack(
     chains, rejected = _gather(found, limits, workers)
     table = {source: named[path] if path else None for source, path in tables.items()}
     kept = _assign_splits(chains, table, validation, rejected)
+    if drop_relatives:
+        kept = _without_relatives(kept, rejected)
     if not kept:
         raise NothingToPack(rejected)
     report = PackReport(
@@ -170,6 +175,16 @@ def _assign_splits(
         else:
             kept.append(replace(chain, split=split))
     return kept
+
+
+def _without_relatives(chains: Sequence[Chain], rejected: list[Rejection]) -> list[Chain]:
+    """The chains without training chains whose relatives are held out; those join ``rejected``."""
+    related = training_relatives(chains)
+    rejected += [
+        Rejection(name, "related", f"aligns with {other}, which is held out")
+        for name, other in related.items()
+    ]
+    return [chain for chain in chains if chain.name not in related]
 
 
 def _origin(paths: Iterable[Path | None], validation: float) -> str:

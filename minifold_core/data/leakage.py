@@ -1,0 +1,190 @@
+"""Whether chains of one split have relatives in another, by alignment of their sequences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from biotite.sequence import ProteinSequence
+
+from minifold_core.console import progress
+from minifold_core.data.alignment import Hit, UngappedSearch, align, e_value
+from minifold_core.data.dataset import PackedDataset
+from minifold_core.data.records import Chain
+from minifold_core.residues import decode
+
+E_RELATIVE = 1e-3
+"""Relatives align this well: less than one chance hit in a thousand chains searched with."""
+MIN_UNGAPPED = 36
+"""Pairs are aligned from this ungapped score on, and every chain with its best.
+
+docs/data.md tells what it loses against aligning all pairs.
+"""
+QUICK = 500_000_000
+"""Pairs of residues that are compared without being asked: about a second."""
+PER_SECOND = 300_000_000
+"""Pairs of residues compared in a second by one core, alignments included, roughly."""
+COMPARED = (("validation", "train"), ("test", "train"), ("test", "validation"))
+WORST = 5
+"""Pairs shown in the text."""
+
+
+def residue_pairs(dataset: PackedDataset) -> int:
+    """How many pairs of residues :func:`check` compares."""
+    splits = {split: int(dataset.subset(split).lengths.sum()) for split in _present(dataset)}
+    return sum(splits.get(one, 0) * splits.get(other, 0) for one, other in COMPARED)
+
+
+def check(dataset: PackedDataset) -> dict[str, Any]:
+    """Search every held-out chain's nearest chain of the training split, ready for JSON.
+
+    Also that of every test chain in the validation split. All pairs are searched without gaps, the
+    promising ones aligned with them.
+
+    Returns:
+        ``relative_e`` and ``duplicates_in_train`` (training chains whose very sequence came
+        before), and ``compared``: for each pair of splits its ``chains``, those
+        ``with_relative``, a ``histogram`` of identity to the nearest, and ``nearest``, the pairs
+        themselves, most alike first.
+    """
+    sequences = {split: _sequences(dataset.subset(split)) for split in _present(dataset)}
+    todo = [pair for pair in COMPARED if pair[0] in sequences and pair[1] in sequences]
+    train = sequences.get("train", {})
+    with progress("aligning", sum(len(sequences[one]) for one, _ in todo)) as advance:
+        compared = []
+        for one, other in todo:
+            targets = sequences[other]
+            search = _Search(targets)
+            rows: list[dict[str, Any]] = []
+            for name, sequence in sequences[one].items():
+                rows.append({"chain": name, **search.nearest(sequence)})
+                advance(1)
+            compared.append({"split": one, "against": other, **_counted(rows)})
+    return {
+        "relative_e": E_RELATIVE,
+        "duplicates_in_train": len(train) - len({str(s) for s in train.values()}),
+        "compared": compared,
+    }
+
+
+def training_relatives(chains: Sequence[Chain]) -> dict[str, str]:
+    """Training chains that are related to a held-out chain: their names, and that chain's.
+
+    Fewer chains make a chance hit rarer: the training chains that stay have no relative among the
+    held-out ones by their own number of residues.
+    """
+    train = {c.name: ProteinSequence(c.sequence) for c in chains if c.split == "train"}
+    held_out = {c.name: ProteinSequence(c.sequence) for c in chains if c.split != "train"}
+    related: dict[str, str] = {}
+    if not train or not held_out:
+        return related
+    search = _Search(train)
+    found: list[tuple[str, str, int, int]] = []
+    with progress("aligning", len(held_out)) as advance:
+        for name, sequence in held_out.items():
+            found += [
+                (search.names[row], name, hit.score, len(sequence))
+                for row, hit in search.hits(sequence).items()
+            ]
+            advance(1)
+    residues, before = search.residues, -1
+    while before < len(related):
+        before = len(related)
+        for target, name, score, length in found:
+            if target not in related and e_value(score, length, residues) <= E_RELATIVE:
+                related[target] = name
+        residues = search.residues - sum(len(train[name]) for name in related)
+    return related
+
+
+def render(report: dict[str, Any] | None, pairs: int) -> list[str]:
+    """What :func:`check` found as lines of text; ``None`` where it did not run on ``pairs``."""
+    if report is None:
+        seconds = f"{max(1, round(pairs / PER_SECOND)):,}"
+        return [f"relatives   between splits: not checked; --leakage takes about {seconds} s"]
+    if not report["compared"]:
+        return ["relatives   between splits: nothing to compare, the chains are in one split"]
+    lines, any_found = [], False
+    for part in report["compared"]:
+        chains, found, against = part["chains"], part["with_relative"], part["against"]
+        any_found = any_found or found > 0
+        lines.append(
+            f"{'' if lines else 'relatives':11} {found or 'none'} of {chains} {part['split']} "
+            f"chains {'has' if found == 1 else 'have'} one in {against} "
+            f"(E ≤ {report['relative_e']:g}); identity to the nearest: "
+            + ", ".join(f"{span} % {n}" for span, n in part["histogram"].items())
+        )
+        shown = part["nearest"][: min(found, WORST)]
+        lines += [f"{'':13}{_in_words(row)}" for row in shown]
+        if found > WORST:
+            lines.append(f"{'':13}… and {found - WORST} more, in --json")
+    if any_found:
+        lines.append(
+            "warning     these chains are not new to a model trained here: scores on them flatter "
+            "it. Pack again with\n            --drop-relatives, which leaves their relatives out; "
+            "--json lists them."
+        )
+    if report["duplicates_in_train"]:
+        lines.append(
+            f"duplicates  {report['duplicates_in_train']} training chains repeat the sequence of "
+            "another"
+        )
+    return lines
+
+
+class _Search:
+    """The nearest of some chains."""
+
+    def __init__(self, targets: dict[str, ProteinSequence]) -> None:
+        self.names, self.targets = list(targets), list(targets.values())
+        self.residues = sum(map(len, self.targets))
+        self.ungapped = UngappedSearch(self.targets)
+
+    def hits(self, sequence: ProteinSequence) -> dict[int, Hit]:
+        """Alignments with the promising targets, by their place; at least with one."""
+        scores = self.ungapped.scores(sequence)
+        chosen = sorted({int(scores.argmax()), *np.flatnonzero(scores >= MIN_UNGAPPED).tolist()})
+        return {row: align(sequence, self.targets[row]) for row in chosen}
+
+    def nearest(self, sequence: ProteinSequence) -> dict[str, Any]:
+        """The target that aligns best, and how well."""
+        hits = self.hits(sequence)
+        row = max(hits, key=lambda row: hits[row].score)
+        expected = e_value(hits[row].score, len(sequence), self.residues)
+        return {
+            "nearest": self.names[row],
+            **vars(hits[row]),
+            "e_value": expected,
+            "relative": expected <= E_RELATIVE,
+        }
+
+
+def _counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    tens = Counter(min(int(10 * row["identity"]), 9) * 10 for row in rows)
+    return {
+        "chains": len(rows),
+        "with_relative": sum(row["relative"] for row in rows),
+        "histogram": {f"{ten}-{ten + 10}": tens[ten] for ten in sorted(tens)},
+        "nearest": sorted(rows, key=lambda row: row["e_value"]),
+    }
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    return (
+        f"{row['chain']} and {row['nearest']}: {row['identity']:.0%} identical over "
+        f"{row['aligned']} residues ({row['coverage']:.0%} of the shorter), E {row['e_value']:.0e}"
+    )
+
+
+def _present(dataset: PackedDataset) -> list[str]:
+    return [split for split, count in dataset.splits.items() if count]
+
+
+def _sequences(dataset: PackedDataset) -> dict[str, ProteinSequence]:
+    tokens, offsets = dataset.file.column("tokens"), dataset.file.offsets
+    return {
+        name: ProteinSequence(decode(tokens[offsets[row] : offsets[row + 1]].tolist()))
+        for name, row in zip(dataset.names, dataset.rows, strict=True)
+    }
