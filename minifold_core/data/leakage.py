@@ -106,7 +106,8 @@ def render(report: dict[str, Any] | None, pairs: int) -> list[str]:
         return [f"relatives   between splits: not checked; --leakage takes about {seconds} s"]
     if not report["compared"]:
         return ["relatives   between splits: nothing to compare, the chains are in one split"]
-    lines, any_found = [], False
+    lines: list[str] = []
+    any_found = False
     for part in report["compared"]:
         chains, found, against = part["chains"], part["with_relative"], part["against"]
         any_found = any_found or found > 0
