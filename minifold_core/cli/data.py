@@ -123,15 +123,14 @@ def info(
     from minifold_core.data.summary import render, summarise
 
     dataset = open_dataset(file)
-    pairs = residue_pairs(dataset)
-    found = check(dataset) if leakage or pairs <= QUICK else None
+    found = check(dataset) if leakage or residue_pairs(dataset) <= QUICK else None
     summary = summarise(dataset) | {"leakage": found}
     rejected = dataset.file.rejected if list_rejected else []
     if as_json:
         listed = {"rejected_list": [vars(r) for r in rejected]} if list_rejected else {}
         print(json.dumps(summary | listed, indent=2))
         return
-    print("\n".join([render(summary), *render_leakage(found, pairs)]))
+    print("\n".join([render(summary), *render_leakage(found)]))
     _print_rejected(rejected)
 
 
