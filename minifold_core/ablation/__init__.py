@@ -1,0 +1,1 @@
+"""Recipes trained under one budget and judged on one bench."""
