@@ -64,6 +64,9 @@ class Fold:
         sidechain: [L, 10, 3] side-chain atoms in ångström, in the order of
             :data:`~minifold_core.residues.SIDECHAIN_ATOMS`, of a model that places them.
         trajectory: the K steps that led there, each tensor [K, L, 3], if they were recorded.
+        plddt: [L] lDDT of each residue, 0 to 1, as the model expects it, of a model that does.
+        drawn: the mean ``plddt`` of each sample that this one is the best of, in the order in which
+            they were drawn; empty if none was chosen (see :mod:`minifold_core.choosing`).
         seconds: its equal share of the time that its batch took.
     """
 
@@ -73,7 +76,14 @@ class Fold:
     backbone: Tensor | None = None
     sidechain: Tensor | None = None
     trajectory: Trajectory | None = None
+    plddt: Tensor | None = None
+    drawn: tuple[float, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def mean_plddt(self) -> float | None:
+        """The mean over residues, if the model says how sure it is."""
+        return None if self.plddt is None else float(self.plddt.double().mean())
 
 
 def fold(
@@ -212,6 +222,7 @@ def _fold(samples: Samples, row: int, target: Target, copy: int) -> Fold:
         return rows[:length].clone().cpu()
 
     backbone, sidechain, steps = samples.backbone, samples.sidechain, samples.trajectory
+    plddt = samples.plddt
     return Fold(
         target,
         copy,
@@ -219,6 +230,7 @@ def _fold(samples: Samples, row: int, target: Target, copy: int) -> Fold:
         None if backbone is None else own(backbone[row]),
         None if sidechain is None else own(sidechain[row]),
         None if steps is None else steps.of(row, length),
+        None if plddt is None else own(plddt[row]),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from minifold_core.choosing import copy_of
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.geometry.size import radius_of_gyration
@@ -34,16 +35,36 @@ COLUMNS = (
     "guidance",
     "temperature",
     "weights",
+    "embeddings",
     "rebuilt",
     "sequence",
+    "best_of",
+    "draw",
+    "plddt",
+    "plddt_drawn",
     "rg",
     "seconds",
 )
-"""``file`` lies beside the table, ``weights`` is a SHA-256, ``rebuilt`` says whether the backbone
-was built onto the model's trace, ``rg`` is the radius of gyration in ångström, ``seconds`` the
-sample's share of its batch's time."""
-OUTCOMES = ("rg", "seconds")
-"""Columns that a sample has only once it is there."""
+"""``file`` lies beside the table; ``weights`` and ``embeddings`` are SHA-256 of files (empty if
+none was read); ``rebuilt`` says whether the backbone was built onto the model's trace. A sample is
+the best of ``best_of`` draws, the one with the number ``draw``: the copy that has the same noise
+without a choice. ``plddt`` is its mean over residues, 0 to 100, empty if the model gives none, and
+``plddt_drawn`` that of every draw, empty without a choice. ``rg`` is the radius of gyration in
+ångström, ``seconds`` the sample's share of its batch's time, of all draws together."""
+
+
+def _number_or_none(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+OUTCOMES: tuple[tuple[str, Callable[[str], Any]], ...] = (
+    ("draw", int),
+    ("plddt", _number_or_none),
+    ("plddt_drawn", str),
+    ("rg", float),
+    ("seconds", float),
+)
+"""Columns that a sample has only once it is there, and how a cell of theirs is read."""
 
 Samples = Mapping[tuple[str, int], Path]
 """The files of samples, by the names of their targets and their copy numbers."""
@@ -97,14 +118,18 @@ class SampleTable:
         seed: of the noise.
         settings: of the sampler.
         weights: SHA-256 of the weights file.
+        embeddings: SHA-256 of the file of embeddings; empty if none are read.
         rebuilt: whether backbones are built onto the traces of the model.
+        best_of: how many are drawn for a sample that is kept.
     """
 
     directory: Path
     seed: int
     settings: SamplingConfig
     weights: str
+    embeddings: str = ""
     rebuilt: bool = False
+    best_of: int = 1
 
     @property
     def path(self) -> Path:
@@ -153,7 +178,8 @@ class SampleTable:
             for column, wanted in plan.items():
                 if row[column] != str(wanted):
                     raise ProtectedError(
-                        f"{path} exists and has {column} {row[column]}, not {wanted}; "
+                        f"{path} exists and has {column} {row[column] or 'none'}, "
+                        f"not {str(wanted) or 'none'}; "
                         "choose another --out"
                     )
             if missing := [file for file in files if file not in there]:
@@ -161,7 +187,7 @@ class SampleTable:
                     f"{self.path} lists {path.name}, but {missing[0]} is not there; "
                     "choose another --out"
                 )
-            kept[name, copy] = plan | {column: float(row[column]) for column in OUTCOMES}
+            kept[name, copy] = plan | {column: read(row[column]) for column, read in OUTCOMES}
         return kept
 
     def add(self, done: Fold, file: Path) -> dict[str, Any]:
@@ -172,8 +198,15 @@ class SampleTable:
         """
         trace = done.coords[None]
         size = radius_of_gyration(trace, torch.ones_like(trace[..., 0]))
-        row = self._plan(done.target, done.copy, file)
-        row |= {"rg": round(float(size), 3), "seconds": round(done.seconds, 3)}
+        row = self._plan(done.target, copy_of(done.copy, self.best_of), file)
+        plddt = done.mean_plddt
+        row |= {
+            "draw": done.copy,
+            "plddt": None if plddt is None else percent(plddt),
+            "plddt_drawn": " ".join(str(percent(each)) for each in done.drawn),
+            "rg": round(float(size), 3),
+            "seconds": round(done.seconds, 3),
+        }
         self._append(row[name] for name in COLUMNS)
         return row
 
@@ -199,8 +232,10 @@ class SampleTable:
             "seed": self.seed,
             **self.settings.model_dump(),
             "weights": self.weights,
+            "embeddings": self.embeddings,
             "rebuilt": self.rebuilt,
             "sequence": target.sequence,
+            "best_of": self.best_of,
         }
 
     def _rows(self) -> list[dict[str, str]]:
@@ -231,6 +266,11 @@ class SampleTable:
     def _failed(self, error: OSError | UnicodeDecodeError) -> MinifoldError:
         why = getattr(error, "strerror", None) or error
         return MinifoldError(f"{self.path} cannot be written: {why}")
+
+
+def percent(share: float) -> float:
+    """A share as it stands in tables and B-factors: 0 to 100, with two decimals."""
+    return round(100 * share, 2)
 
 
 def _line(cells: Iterable[object]) -> str:

@@ -28,7 +28,7 @@ C_OXT = 1.25
 PDB_COORDINATES = (-999.999, 9999.999)
 PDB_B_FACTORS = (-99.99, 999.99)
 PDB_LAST_RESIDUE = 9999
-NO_CONFIDENCE = "B-factors are 0: these models give no confidence."
+NO_CONFIDENCE = "B-factors are 0: there is no confidence to write."
 
 
 def write_structure(
@@ -198,7 +198,7 @@ def _atom_array(
     array.res_name = np.array([ONE_TO_THREE.get(code, "UNK") for code in sequence.upper()])[residue]
     array.atom_name = called
     array.element = np.array([atom[0] for atom in called])
-    array.set_annotation("b_factor", b[residue])
+    array.set_annotation("b_factor", b[residue].round(2))
     array.set_annotation("occupancy", np.ones(len(flat)))
     return array
 

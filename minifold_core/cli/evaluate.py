@@ -67,6 +67,9 @@ def evaluate(
     model owes to the sequence. A sweep leaves that out. --out gets every structure before it is
     scored, then evaluation.json, scores.csv, and for a sweep sweep.csv and a picture.
 
+    Of a model with a confidence head, the lDDT that it expects of its samples is put beside the one
+    that they have.
+
     A model without a denoiser, such as contact, is judged by the metrics of its recipe.
     """
     check_out(out)
@@ -122,7 +125,8 @@ def evaluate(
     library = dataset.library_for(split)
     check_library(chains, library)
     results.found["sampling"] = base.model_dump() | {"seed": seed, "count": count}
-    sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file))
+    digest = file_sha256(embedded.path) if embedded else ""
+    sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file), digest)
     with progress("scoring the floors", SCORED) as advance:
         bench = Bench.of(chains, library, seed, advance)
     try:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from minifold_core.cli.evaluation_tables import (
+    agreement_table,
     backbone_table,
+    bins_table,
     differences_table,
     levels_table,
     means_table,
@@ -23,6 +25,7 @@ from minifold_core.cli.sample import save_fold
 from minifold_core.console import note, progress
 from minifold_core.data.records import Chain
 from minifold_core.evaluation.backbones import judge_backbones
+from minifold_core.evaluation.calibration import calibrate
 from minifold_core.evaluation.judge import Bench
 from minifold_core.evaluation.noise_levels import NOTE, batches_of, noise_levels
 from minifold_core.evaluation.sampling import Samples, sample_chains
@@ -95,6 +98,7 @@ class Sampler:
         device: where to compute.
         at_once: samples in a batch at most.
         weights: SHA-256 of the weights file, for ``samples.csv``.
+        embeddings: SHA-256 of the file of embeddings; empty if none are read.
     """
 
     model: FoldModel
@@ -103,6 +107,7 @@ class Sampler:
     device: torch.device
     at_once: int | None
     weights: str
+    embeddings: str
 
     def sample(
         self, chains: Sequence[Chain], settings: SamplingConfig, out: Path | None, what: str
@@ -112,7 +117,7 @@ class Sampler:
         table, paths = None, {}
         if out is not None:
             paths = structure_paths(out, targets, self.count, "pdb", trajectory=False)
-            table = SampleTable(out, self.seed, settings, self.weights)
+            table = SampleTable(out, self.seed, settings, self.weights, self.embeddings)
             table.start()
 
         def keep(done: Fold) -> None:
@@ -162,6 +167,22 @@ def judge_samples(
     if own.backbones:
         rows = judge_backbones(bench, own.backbones)
         results.add({"backbone": [row.to_dict() for row in rows]}, [backbone_table(rows)])
+    if own.plddt:
+        judge_confidence(bench, own, results)
+
+
+def judge_confidence(bench: Bench, samples: Samples, results: Results) -> None:
+    """Put the lDDT that the model expects of its samples beside the one that they have."""
+    found = calibrate(bench.chains, samples, bench.seed)
+    results.rows("confidence.csv", found.to_rows())
+    tables = [agreement_table(found), bins_table(found)]
+    results.add({"confidence": found.to_dict()}, tables, found.words)
+    if results.out is not None:
+        from minifold_core.plots.calibration import draw_calibration
+        from minifold_core.plots.style import save
+
+        about = f"{results.found['weights']}: predicted beside true lDDT"
+        save(draw_calibration(found), results.out / "confidence.png", about)
 
 
 def judge_settings(

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from minifold_core.cli.output import table
 from minifold_core.evaluation.backbones import BackboneRow
+from minifold_core.evaluation.calibration import Calibration
 from minifold_core.evaluation.judge import Judgement
 from minifold_core.evaluation.noise_levels import NoiseLevels
 from minifold_core.evaluation.report import Report
@@ -58,6 +59,29 @@ def backbone_table(rows: Sequence[BackboneRow]) -> Table:
         score = SCORES[row.metric]
         means = (_number(mean, score.digits) for mean in (row.model, row.native))
         made.add_row(score.heading, *means, row.difference.text(score.digits))
+    return made
+
+
+def agreement_table(found: Calibration) -> Table:
+    """Predicted beside true lDDT over residues and over chains."""
+    numbers = ("n", "pLDDT", "lDDT", "Pearson", "Spearman", "error", "floor")
+    caption = "error: mean of |pLDDT - lDDT|; floor: the same of the mean lDDT for all"
+    made = table("confidence of", *numbers, numbers=numbers, caption=caption)
+    for name, each in (("residues", found.residues), ("chains", found.chains)):
+        means, errors = (each.plddt, each.lddt), (each.error, each.floor_error)
+        values = (*means, each.pearson, each.spearman, *errors)
+        made.add_row(name, str(each.n), *(_number(value, 3) for value in values))
+    return made
+
+
+def bins_table(found: Calibration) -> Table:
+    """Mean lDDT of residues by the pLDDT that they have."""
+    columns = ("pLDDT from", "residues", "mean pLDDT", "mean lDDT")
+    made = table(*columns, numbers=columns[1:])
+    for each in found.bins:
+        if each.n:
+            means = (_number(mean, 3) for mean in (each.plddt, each.lddt))
+            made.add_row(f"{each.low:.1f} to {each.high:.1f}", str(each.n), *means)
     return made
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdb", "cif", "bcif")
 REBUILT = "N, C and O are rebuilt from the CA trace, which is all that the model predicts."
+CONFIDENCE = "B-factors are the CA lDDT, 0 to 100, that the model expects of each residue."
 STATES = "Models are the noised states that the steps of sampling began from."
 PREDICTIONS = "Models are what the steps of sampling took their noised states for."
 
@@ -70,6 +71,9 @@ def sample(
     ] = None,
     embeddings: EmbeddingsOption = None,
     count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
+    best_of: Annotated[
+        int, typer.Option(min=1, help="Draw so many for each structure; keep the surest.")
+    ] = 1,
     steps: StepsOption = None,
     eta: EtaOption = None,
     guidance: GuidanceOption = None,
@@ -90,10 +94,14 @@ def sample(
     """Sample structures from trained weights: Cα traces, or backbones from v14 on.
 
     samples.csv in --out gets a row for every structure as soon as it is written: its settings, the
-    SHA-256 of the weights, its radius of gyration in Å and the seconds it took. The B-factor column
-    of the structures is 0: these models give no confidence. --trajectory adds two files per
-    structure, with a model for each step: the noised Cα trace that the step began from (xt) and
-    what the model took it for (x0).
+    SHA-256 of the weights and embeddings, its radius of gyration in Å and the seconds it took. The
+    B-factor column of the structures is the lDDT that the model expects of each residue, 0 to 100
+    (pLDDT), if it has a confidence head, else 0. --trajectory adds two files per structure, with a
+    model for each step: the noised Cα trace that the step began from (xt) and what the model took
+    it for (x0).
+
+    With --best-of N, N samples are drawn for each structure, with the noise that --count would give
+    them, and the one of highest mean pLDDT is kept. That is the model's own opinion of them.
 
     Ctrl-C stops after the step at hand. The same command goes on: it leaves the structures that
     samples.csv lists as they are, and samples the others as if it had never stopped.
@@ -105,6 +113,7 @@ def sample(
     targets = read_targets(sequence, fasta, data, split, length)
     chosen = choose_device(device)
 
+    from minifold_core.choosing import choose_best, copy_of, draws_of, gives_confidence
     from minifold_core.folding import fold, steps_of
     from minifold_core.sample_files import SampleTable, structure_paths
     from minifold_core.training.objective import build_process
@@ -119,16 +128,23 @@ def sample(
     process = build_process(model.recipe)  # refuses a model that denoises nothing
     if rebuild and any("backbone" in step.gives.values() for step in model.wiring.steps):
         raise RequestError(f"--rebuild: {model.recipe.id} places N, C and O itself; leave it out")
+    if best_of > 1 and not gives_confidence(model):
+        raise RequestError(
+            f"--best-of: {model.recipe.id} has no confidence head to choose by; leave it out, or "
+            "use weights of a version that has one (minifold list-models --uses confidence)"
+        )
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance, temperature)
     process.trajectory(settings.steps)  # refuses more steps than there are noise levels
     warn_of_random_encoder(header)
     tell_of_unusual(targets)
     paths = structure_paths(out, targets, count, file_format, trajectory)
-    table = SampleTable(out, seed, settings, file_sha256(file), rebuild)
+    embedded = file_sha256(embeddings) if embeddings else ""
+    table = SampleTable(out, seed, settings, file_sha256(file), embedded, rebuild, best_of)
     rows = table.kept(targets, paths, trajectory)
     if rows:
         note(f"going on: {len(rows)} of {_count(len(paths), 'structure')} are in {out} already")
-    total = steps_of(targets, settings, count, at_once, rows)
+    draws, known = count * best_of, draws_of(rows, best_of)
+    total = steps_of(targets, settings, draws, at_once, known)
     with stop_on_signals() as stop:
         try:
             with progress("sampling", total) as advance:
@@ -136,17 +152,17 @@ def sample(
                     model,
                     targets,
                     settings,
-                    count=count,
+                    count=draws,
                     seed=seed,
                     device=chosen,
                     at_once=at_once,
-                    skip=set(rows),
+                    skip=known,
                     record=trajectory,
                     on_step=_until(stop, trimming(advance)),
                 )
                 table.start()
-                for done in folds:
-                    key = done.target.name, done.copy
+                for done in choose_best(folds, best_of):
+                    key = done.target.name, copy_of(done.copy, best_of)
                     if rebuild:
                         save_fold(with_backbone(done), paths[key], REBUILT)
                     else:
@@ -205,8 +221,9 @@ def save_fold(done: Fold, path: Path, *remarks: str) -> None:
         *chain,
         atoms=atoms,
         sidechain=done.sidechain,
+        b_factors=None if done.plddt is None else 100 * done.plddt,
         name=path.stem,
-        remarks=remarks,
+        remarks=remarks if done.plddt is None else (*remarks, CONFIDENCE),
     )
     if steps is not None:
         kinds = (STATES, steps.states), (PREDICTIONS, steps.predictions)

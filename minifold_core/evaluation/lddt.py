@@ -23,16 +23,21 @@ def chain_lddt(pred: Tensor, target: Tensor) -> Tensor:
     return torch.where(possible > 0, kept / possible.clamp(min=1), 1.0).to(pred)
 
 
-def residue_lddt(pred: Tensor, target: Tensor) -> Tensor:
-    """[P, n] the same of the distances of each residue; NaN for one that has none."""
-    kept, possible = _counts(pred, target)
+def residue_lddt(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """[P, n] the same of the distances of each residue; NaN for one that has none.
+
+    ``mask`` [P, n] tells residues that are there; default all.
+    """
+    kept, possible = _counts(pred, target, mask)
     return kept.to(pred) / possible
 
 
-def _counts(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _counts(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """[P, n] distances of each residue that are kept and that there are, once per threshold."""
     true = _distances(target)
-    pair = (true < RADIUS) & ~torch.eye(target.shape[1], dtype=torch.bool)
+    pair = (true < RADIUS) & ~torch.eye(target.shape[1], dtype=torch.bool, device=true.device)
+    if mask is not None:
+        pair &= mask[:, None] & mask[:, :, None]
     error = (_distances(pred) - true).abs()
     kept = torch.stack([(error <= limit) & pair for limit in THRESHOLDS]).sum((0, 3))
     return kept, len(THRESHOLDS) * pair.sum(2)

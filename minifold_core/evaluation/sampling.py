@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -23,11 +23,13 @@ class Samples:
         traces: name to [N, L, 3] Cα in ångström.
         backbones: name to [N, L, 4, 3] N, Cα, C, O in ångström; empty if the model places none.
         seconds: the mean over samples.
+        plddt: name to [N, L] lDDT, 0 to 1, that the model expects; empty if it expects none.
     """
 
     traces: dict[str, Tensor]
     backbones: dict[str, Tensor]
     seconds: float
+    plddt: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, several: Sequence[Samples]) -> Samples:
@@ -40,6 +42,7 @@ class Samples:
                 for name in first.backbones
             },
             sum(each.seconds for each in several) / len(several),
+            {name: torch.cat([each.plddt[name] for each in several]) for name in first.plddt},
         )
 
 
@@ -62,6 +65,7 @@ def sample_chains(
     """
     traces: dict[str, list[Tensor]] = defaultdict(list)
     backbones: dict[str, list[Tensor]] = defaultdict(list)
+    plddt: dict[str, list[Tensor]] = defaultdict(list)
     seconds = 0.0
     for done in fold(
         model,
@@ -77,9 +81,12 @@ def sample_chains(
         traces[done.target.name].append(done.coords)
         if done.backbone is not None:
             backbones[done.target.name].append(done.backbone)
+        if done.plddt is not None:
+            plddt[done.target.name].append(done.plddt)
         seconds += done.seconds
     return Samples(
         {name: torch.stack(each) for name, each in traces.items()},
         {name: torch.stack(each) for name, each in backbones.items()},
         seconds / (len(chains) * count),
+        {name: torch.stack(each) for name, each in plddt.items()},
     )
