@@ -11,15 +11,22 @@ from torch.nn.functional import one_hot
 import loss_reference as reference
 from minifold_core.batch import Truth
 from minifold_core.geometry.frames import ca_rotations
+from minifold_core.residues import FIRST_AMINO_ACID, MASK, UNK, VOCABULARY_SIZE
 from minifold_losses.config import ClashConfig, FAPEConfig
 from minifold_losses.distances import ClashLoss
 from minifold_losses.frames import FAPE_EPS, FAPELoss
 from minifold_losses.plugin import minifold_components
+from minifold_losses.residues import elements
 
 LOSSES = {
-    spec.name: spec.implementation_class()(spec.config_class()()) for spec in minifold_components()
+    spec.name: spec.implementation_class()(spec.config_class()())
+    for spec in minifold_components()
+    if spec.kind == "loss"
 }
-ON_COORDS = ("fape", "frame_rot", "dist_mse", "angle", "chirality")
+ON_COORDS = (
+    *("fape", "frame_rot", "dist_mse", "angle", "chirality"),
+    *("aligned_mse", "smooth_lddt"),
+)
 LENGTHS = (12, 9, 7, 2, 1)
 K = 31
 EDGES = torch.linspace(2, 40, K + 2)[1:-1]
@@ -37,7 +44,12 @@ def draw(seed=0, dtype=torch.float64):
     backbone = (randn(b, length, 1, 3) * 0.25).cumsum(1) + randn(b, length, 4, 3) * 0.1
     mask = known[..., None].expand(-1, -1, 4)
     truth = Truth(
-        (backbone * mask[..., None]).to(dtype), mask, index, torch.full((b,), 10.0, dtype=dtype)
+        (backbone * mask[..., None]).to(dtype),
+        mask,
+        index,
+        torch.full((b,), 10.0, dtype=dtype),
+        tokens=torch.randint(UNK, VOCABULARY_SIZE, known.shape, generator=generator)
+        * (torch.arange(length) < torch.tensor(LENGTHS)[:, None]),
     )
     prediction = {
         "coords": randn(b, length, 3) * 0.4,
@@ -48,8 +60,12 @@ def draw(seed=0, dtype=torch.float64):
         "distogram_logits": randn(b, length, length, K + 1),
         "distogram_edges": EDGES.expand(b, K),
         "contacts": randn(b, length, length).sigmoid(),
+        "residue_logits": randn(b, length, 20),
+        "secondary_logits": randn(b, length, 3),
     }
-    return {name: x.to(dtype) for name, x in prediction.items()}, truth
+    prediction = {name: x.to(dtype) for name, x in prediction.items()}
+    hidden = torch.rand(b, length, generator=generator) < 0.4
+    return prediction | {"tokens": truth.tokens.masked_fill(hidden, MASK)}, truth
 
 
 def perfect(truth):
@@ -66,6 +82,10 @@ def perfect(truth):
         "distance_edges": EDGES.expand(len(truth.ca), K),
         "distogram_logits": one_hot(torch.bucketize(distance, EDGES), K + 1).to(truth.ca) * 100,
         "distogram_edges": EDGES.expand(len(truth.ca), K),
+        "residue_logits": 100
+        * one_hot((truth.tokens - FIRST_AMINO_ACID).clamp(min=0), 20).double(),
+        "tokens": torch.full_like(truth.tokens, MASK),
+        "secondary_logits": 100 * one_hot(elements(truth).clamp(min=0), 3).double(),
     }
 
 
@@ -84,6 +104,12 @@ def expected(name, prediction, truth, row):
         "aux_dist": lambda: reference.aux_dist(p["distance_logits"], y, known),
         "aux_distogram": lambda: reference.aux_distogram(p["distogram_logits"], y, known),
         "clash": lambda: reference.clash(x, p["contacts"], known, index),
+        "aligned_mse": lambda: reference.aligned_mse(x, y, known),
+        "smooth_lddt": lambda: reference.smooth_lddt(x, y, known),
+        "masked_residues": lambda: reference.masked_residues(
+            p["residue_logits"], p["tokens"], truth.tokens[row].numpy()
+        ),
+        "secondary": lambda: reference.secondary(p["secondary_logits"], y, known, index),
     }[name]()
 
 
@@ -109,7 +135,7 @@ def test_clamped_fape_equals_the_reference():
         assert value.item() == pytest.approx(want, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in LOSSES if n not in ("bond", "clash")])
+@pytest.mark.parametrize("name", [n for n in LOSSES if n not in ("bond", "clash", "smooth_lddt")])
 def test_zero_at_the_truth(name):
     _, truth = draw()
     bound = 1.001e-4 if name == "fape" else 1e-9
@@ -133,7 +159,9 @@ def test_a_mirror_image_fools_distances_only():
     prediction = {"coords": mirrored, "rotations": ca_rotations(mirrored, truth.mask)}
     assert LOSSES["dist_mse"](prediction, truth).abs().max() < 1e-12
     assert LOSSES["angle"](prediction, truth).abs().max() < 1e-12
-    for name in ("fape", "chirality"):
+    perfect_score = LOSSES["smooth_lddt"]({"coords": truth.ca}, truth)
+    torch.testing.assert_close(LOSSES["smooth_lddt"](prediction, truth), perfect_score)
+    for name in ("fape", "chirality", "aligned_mse"):
         assert LOSSES[name](prediction, truth)[whole].min() > 0.01, name
 
 

@@ -17,6 +17,7 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Process
+from minifold_core.ports import SAMPLED_PORT
 
 
 class FoldingModel(Protocol):
@@ -81,6 +82,8 @@ class Samples:
         sidechain: [B * copies, L, 10, 3] side-chain atoms in ångström, if the model has a head for
             them and was told the residues.
         trajectory: the steps that led to ``coords``, if they were recorded.
+        plddt: [B * copies, L] lDDT of each residue, 0 to 1, as the model expects it, if it has a
+            head for that.
     """
 
     coords: Tensor
@@ -89,6 +92,7 @@ class Samples:
     backbone: Tensor | None = None
     sidechain: Tensor | None = None
     trajectory: Trajectory | None = None
+    plddt: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -188,7 +192,9 @@ def sample(
             on_step(done, steps)
     # Heads read the finished structure once, with the first branch's trunk and frames.
     first = {name: value[: len(mask)] for name, value in trunk.items()}
-    finished = {"coords": x_t} | ({} if rotations is None else {"rotations": rotations})
+    finished = {"coords": x_t, SAMPLED_PORT.name: x_t}
+    if rotations is not None:
+        finished["rotations"] = rotations
     scale = model.scale(first)
     read = model.read_out(first, finished, mask, scale)
     backbone, sidechain = (
@@ -201,7 +207,8 @@ def sample(
     trajectory = (
         Trajectory(torch.stack(states) * size, torch.stack(predictions) * size) if record else None
     )
-    return Samples(x_t * size, mask, rotations, backbone, sidechain, trajectory)
+    plddt = read.get("plddt")
+    return Samples(x_t * size, mask, rotations, backbone, sidechain, trajectory, plddt)
 
 
 def _stack(trunks: Sequence[Features], copies: int) -> Features:

@@ -15,7 +15,8 @@ class Levels(NamedTuple):
 
     Attributes:
         signal: [T] float64, measured: what is left of x_0 when the same noise is drawn without it.
-        noise: [T] float64, claimed: what the signal-to-noise ratio that networks are told implies.
+        noise: [T] float64, claimed: what the signal-to-noise ratio that networks are told implies
+            of states that preserve variance.
     """
 
     signal: Tensor
@@ -32,4 +33,4 @@ class Levels(NamedTuple):
             return process.noise(x, t, mask, [torch.Generator().manual_seed(0)] * len(t))
 
         signal = (noised(x0) - noised(torch.zeros_like(x0)))[:, 0, 0]
-        return cls(signal, signal / process.snr(t).double().sqrt())
+        return cls(signal, (1 + process.snr(t).double()).rsqrt())

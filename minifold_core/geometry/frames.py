@@ -6,6 +6,8 @@ underflow in half precision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -134,6 +136,12 @@ def quaternion_to_rotation(q: Tensor) -> Tensor:
         (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     ]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def random_rotations(generators: Sequence[torch.Generator]) -> Tensor:
+    """[B, 3, 3] rotations, uniform over all, one from each of B generators (Shoemake 1992)."""
+    q = torch.stack([torch.randn(4, generator=g, device=g.device) for g in generators])
+    return quaternion_to_rotation(q / safe_norm(q, 0.0)[..., None])
 
 
 def slerp_from_identity(rotation: Tensor, fraction: Tensor) -> Tensor:

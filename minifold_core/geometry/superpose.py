@@ -40,8 +40,10 @@ def optimal_rotation(covariance: Tensor) -> Tensor:
         covariance: [..., 3, 3] sum over points of mobile ⊗ target, both centred.
 
     Returns:
-        [..., 3, 3] that turns the mobile points onto the target.
+        [..., 3, 3] that turns the mobile points onto the target; the identity for a covariance that
+        is not finite, which no decomposition takes.
     """
+    covariance = covariance.where(covariance.isfinite().all(-1).all(-1)[..., None, None], 0)
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in covariance.unbind(-2))
     upper = [
         xx + yy + zz, yz - zy, zx - xz, xy - yx,

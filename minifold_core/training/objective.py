@@ -10,9 +10,11 @@ from torch import Tensor
 
 from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.components import ComponentConfig
+from minifold_core.diffusion.sampler import sample
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Loss, Metric, Process
 from minifold_core.model import FoldModel
+from minifold_core.ports import SAMPLED_PORT
 from minifold_core.recipe import Recipe
 
 
@@ -84,6 +86,22 @@ class Objective:
         truth = self.truth(batch)
         return Noised(self.process.noise(truth.ca, t, truth.mask, generators), t)
 
+    def masked(self, batch: ProteinBatch, generators: Generators) -> ProteinBatch:
+        """``batch`` with the recipe's share of residues hidden (``training.masked_residues``).
+
+        Args:
+            batch: B proteins.
+            generators: B of them; each protein draws for its own residues alone.
+        """
+        share = self.recipe.training.masked_residues
+        if share == 0:
+            return batch
+        chosen = torch.zeros_like(batch.mask)
+        for row, known, generator in zip(chosen, batch.mask, generators, strict=True):
+            draw = torch.rand(int(known.sum()), generator=generator, device=generator.device)
+            row[known] = (draw < share).to(row.device)
+        return batch.without_residues(chosen)
+
     def truth(self, batch: ProteinBatch) -> Truth:
         """The native structures in the recipe's model units."""
         return Truth.of(batch, by_size=self.recipe.coordinates.scale == "rg")
@@ -95,8 +113,11 @@ class Objective:
         noised: Noised | None,
         self_condition: bool = False,
         trunk: Features | None = None,
+        sampled: Tensor | None = None,
     ) -> Features:
         """Everything that the model predicts of ``batch``, from ``noised`` if it denoises.
+
+        With it comes ``snr`` [B], the noise level, for losses that weigh by it.
 
         Args:
             model: of the objective's recipe.
@@ -104,6 +125,7 @@ class Objective:
             noised: their noised states.
             self_condition: let a first, gradient-free pass supply ``coords_prev``.
             trunk: what ``model.trunk(batch, complete=True)`` gave, if that is known already.
+            sampled: [B, L, 3] what :meth:`rollout` gave, for heads that judge it.
         """
         trunk = trunk or model.trunk(batch, complete=True)
         if self.process is None or noised is None:
@@ -116,7 +138,32 @@ class Objective:
                 previous = model.denoise(trunk, *noised, snr, mask)["coords"]
         prediction = model.denoise(trunk, *noised, snr, mask, previous)
         scale = self.truth(batch).scale
-        return trunk | prediction | model.read_out(trunk, prediction, mask, scale)
+        if sampled is not None:
+            prediction[SAMPLED_PORT.name] = sampled
+        read = model.read_out(trunk, prediction, mask, scale)
+        return trunk | prediction | read | {"snr": snr}
+
+    def rollout(
+        self, model: FoldModel, batch: ProteinBatch, trunk: Features, generators: Generators
+    ) -> Tensor:
+        """[B, L, 3] structures sampled in a few steps, in model units and without gradients.
+
+        Args:
+            model: of the objective's recipe, with a denoiser.
+            batch: B proteins.
+            trunk: what ``model.trunk(batch, complete=True)`` gave.
+            generators: B of them.
+        """
+        assert self.process is not None
+        samples = sample(
+            model,
+            self.process,
+            batch,
+            generators=generators,
+            steps=self.recipe.training.rollout_steps,
+            trunks=[{name: value.detach() for name, value in trunk.items()}],
+        )
+        return samples.coords.clone() / self.truth(batch).scale[:, None, None]
 
     def terms(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every active term, [B] each and unweighted, from predicted features."""
@@ -124,12 +171,15 @@ class Objective:
         return {
             name: loss(_seen(self.recipe.losses[name].config, features), truth)
             for name, loss in self.losses.items()
+            if _judged(self.recipe.losses[name].config, features)
         }
 
     def measures(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every figure of every metric, [B] each, NaN where undefined."""
         truth, figures = self.truth(batch), dict[str, Tensor]()
         for path, metric in self.metrics.items():
+            if not _judged(self.recipe.metrics[path].config, features):
+                continue
             figures |= metric(_seen(self.recipe.metrics[path].config, features), truth)
         return figures
 
@@ -145,3 +195,9 @@ class Objective:
 def _seen(config: ComponentConfig, features: Features) -> Features:
     """The ports that a loss or metric needs, without optional ones that nobody gives."""
     return {need.name: features[need.name] for need in config.needs() if need.name in features}
+
+
+def _judged(config: ComponentConfig, features: Features) -> bool:
+    """Whether what a loss or metric measures is there: not all steps sample a structure."""
+    needs_sample = any(need.name == SAMPLED_PORT.name for need in config.needs())
+    return SAMPLED_PORT.name in features or not needs_sample

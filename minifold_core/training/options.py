@@ -18,6 +18,7 @@ class Options:
         seed: of order, noise and everything else that is drawn.
         max_steps: optimizer steps at most.
         max_epochs: epochs at most.
+        max_seconds: seconds of training steps at most; the step in which they end is still taken.
         workers: processes that read the data ahead.
         compile: translate the parts with torch.compile.
         tensorboard: also write what is logged as TensorBoard's event files.
@@ -36,6 +37,7 @@ class Options:
     seed: int = 0
     max_steps: int | None = None
     max_epochs: int | None = None
+    max_seconds: float | None = None
     workers: int = 0
     compile: bool = False
     tensorboard: bool = False

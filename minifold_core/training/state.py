@@ -35,7 +35,7 @@ class Progress:
         best: the lowest validation total so far.
         best_epoch: its epoch, 0 before the first.
         means: what the epoch's steps have added up so far, as ``Averages.to_json`` gives it.
-        seconds: of training so far.
+        seconds: of its steps so far, waiting for data included; validation and writing are not.
     """
 
     step: int = 0
@@ -126,8 +126,10 @@ def instead_of_resuming(directory: Path) -> str:
     last, recipe = Run(directory).last, directory / RECIPE
     if not (last.is_file() and recipe.is_file()):
         return ""
-    data = read_run(directory).said("data")
+    said = read_run(directory).said
+    data, embeddings = said("data"), said("embeddings")
     own = f" --data {quote(data)}" if data not in ("", DEMO) else ""
+    own += f" --embeddings {quote(embeddings)}" if embeddings else ""
     return (
         f"A new training can begin from the run's weights: minifold train {quote(str(recipe))}"
         f"{own} --init-from {quote(str(last))}"

@@ -14,8 +14,10 @@ from torch import Tensor
 from minifold_core.batch import ProteinBatch
 from minifold_core.console import note
 from minifold_core.errors import MinifoldError
+from minifold_core.geometry.frames import random_rotations
 from minifold_core.model import FoldModel
 from minifold_core.phases import phase
+from minifold_core.ports import SAMPLED_PORT
 from minifold_core.training.averages import Averages
 from minifold_core.training.health import UpdateRatios, first_non_finite
 from minifold_core.training.objective import Noised, Objective
@@ -119,6 +121,7 @@ class Stepper:
         drop = [chance(self.config.unconditional, *where, "drop", name) for name in batch.names]
         if any(drop):
             batch = batch.without_condition(torch.tensor(drop, device=self.device))
+        batch = self.objective.masked(batch, [generator(*where, "mask", n) for n in batch.names])
         again = chance(self.config.self_conditioning, *where, "again")
         with self._autocast():
             trunk = self.model.trunk(batch, complete=True)
@@ -128,17 +131,25 @@ class Stepper:
             for name, value in trunk.items()
         }
         copies = self.config.noise_copies
+        judged = self.model.judges and chance(self.config.rollouts, *where, "rollout")
         for copy in range(copies):
             own = [generator(*where, "noise", name, copy) for name in batch.names]
-            noised = self.objective.noised(batch, own)
-
+            posed = batch
+            if self.config.random_rotations:
+                posed = batch.turned(random_rotations(own).to(self.device))
+            noised = self.objective.noised(posed, own)
+            sampled = None
+            if judged and copy == 0:
+                start = [generator(*where, "rollout", name) for name in batch.names]
+                with self._autocast(), phase("rollout"):
+                    sampled = self.objective.rollout(self.model, posed, leaves, start)
             with self._autocast():
-                features = self.objective.predict(self.model, batch, noised, again, leaves)
+                features = self.objective.predict(self.model, posed, noised, again, leaves, sampled)
                 with phase("losses"):
-                    terms = self.objective.terms(features, batch)
+                    terms = self.objective.terms(features, posed)
             total = self.objective.total(terms, epoch)
             if not total.isfinite().all():
-                self._complain(terms, total, batch, noised)
+                self._complain(terms, total, posed, noised)
             with phase("backward: what runs per noise level"):
                 self.scaler.scale(total.sum() / (size * copies)).backward()
             fixed = self.objective.total(terms, None)
@@ -193,13 +204,17 @@ class Stepper:
     def _check_gradients(self) -> None:
         """A trainable parameter that no loss reaches is a fault of the model, found at once.
 
-        Unless it serves a port that nothing reads, which was said before the training began.
+        Unless it serves a port that nothing reads, which was said before the training began, or
+        judges sampled structures, which not every step has.
         """
         if self._checked:
             return
+        wiring = self.model.wiring
+        excused = {s.slot.path for s in wiring.steps if SAMPLED_PORT.name in s.reads}
+        excused |= wiring.unused.keys()
         for path, named in trainable(self.model).items():
             for name, parameter in named:
-                if parameter.grad is None and path not in self.model.wiring.unused:
+                if parameter.grad is None and path not in excused:
                     raise MinifoldError(f"parameter '{name}' is trainable but no loss reaches it")
         self._checked = True
 

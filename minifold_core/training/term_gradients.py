@@ -71,6 +71,8 @@ class GradientProbe:
     def _gradients(self, chain: Chain) -> list[Gradients]:
         """Of every term; one noise level at a time, for its activations are the larger part."""
         batch = collate([chain]).to(self.parameters[0].device)
+        hidden = generator(self.seed, "diagnose", chain.name, "mask")
+        batch = self.objective.masked(batch, [hidden])
         bins = noise_bins(self.objective.process)
         sums: list[Gradients] = [[None] * len(self.parameters) for _ in self.weights]
         for levels in bins:

@@ -83,6 +83,13 @@ class Trainer:
         """Optimizer steps that this training will take: its schedule ends with the recipe's."""
         return min(self.steps_asked, self._recipe_steps)
 
+    def used_up(self) -> bool:
+        """Whether the steps, or the seconds, that this training may take are used up."""
+        if self.progress.step >= self.total_steps:
+            return True
+        limit = self.options.max_seconds  # clocks differ: what one process says, holds for all
+        return limit is not None and bool(self.group.highest(int(self.progress.seconds >= limit)))
+
     @property
     def _recipe_steps(self) -> int:
         return self.config.epochs * self.order.steps_per_epoch
@@ -116,12 +123,12 @@ class Trainer:
             board as self.board,
             saved_on_failure(run, self.progress, lambda: self._save_all(run)),
         ):
-            while unended or (
-                self.progress.step < self.total_steps and not self._out_of_patience()
-            ):
+            while unended or not (self.used_up() or self._out_of_patience()):
                 unended = False
                 self._epoch(run, stop)
             self._draw(run)
+        if stop.code:  # asked for while the end was written: whoever called must stop too
+            raise SystemExit(stop.code)
 
     def _epoch(self, run: Run, stop: Stop) -> None:
         now = self.progress
@@ -130,8 +137,9 @@ class Trainer:
         started = saved = time.monotonic()
         first = now.step
         steps = self.order.epoch(now.epoch)[now.position :]
+        began = time.monotonic()
         for chains, loaded in zip(steps, self._loaded(steps), strict=True):
-            if now.step >= self.total_steps:
+            if self.used_up():
                 break
             rate = learning_rate(self.config, now.step / self.order.steps_per_epoch)
             report = self.stepper.take(loaded, len(chains), now.epoch, rate)
@@ -140,6 +148,7 @@ class Trainer:
             for name, value in report.health.items():
                 means.add(name, value)
             now.means = means.to_json()
+            now.seconds += time.monotonic() - began
             if self.group.leads:
                 record: dict[str, float] = {"step": now.step, "epoch": now.epoch}
                 record |= report.losses.means() | report.health
@@ -155,6 +164,7 @@ class Trainer:
             if time.monotonic() - saved > self.options.save_every:
                 saved = time.monotonic()
                 self._save_state(run)
+            began = time.monotonic()
         self._end_epoch(run, means, time.monotonic() - started, now.step - first)
 
     def _end_epoch(self, run: Run, means: Averages, seconds: float, steps: int) -> None:
@@ -180,13 +190,20 @@ class Trainer:
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
         validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
         self.on_epoch(
-            f"epoch {now.epoch} · step {now.step}/{self.total_steps} · train "
+            f"epoch {now.epoch} · {self._done()} · train "
             f"{row.get('train/total_fixed', nan):.3f}{validation} · "
             f"{steps / max(seconds, 1e-9):.2f} steps/s{' · new best' if better else ''}"
         )
         if now.position >= self.order.steps_per_epoch:
             now.epoch, now.position, now.means = now.epoch + 1, 0, {}
         self._save_state(run)
+
+    def _done(self) -> str:
+        """How much of what may be taken is taken."""
+        now, limit = self.progress, self.options.max_seconds
+        if limit is None:
+            return f"step {now.step}/{self.total_steps}"
+        return f"step {now.step} · {now.seconds:.0f}/{limit:.0f} s"
 
     def _words(self, report: StepReport, pace: float) -> str:
         """What a person wants to see of a step."""

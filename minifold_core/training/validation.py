@@ -42,16 +42,23 @@ def validated(
     """Measure every protein once in each bin of noise levels, without self-conditioning.
 
     Time and noise are decided by a protein's name and the bin alone: for models of one process
-    they are the same. A model without a denoiser sees every protein once.
+    they are the same. A model without a denoiser sees every protein once. Residues are hidden as in
+    training (``training.masked_residues``), the same ones in every epoch.
     """
     was_training = model.training
     model.eval()
     try:
         for batch in batches:
+            batch = objective.masked(batch, [_generator(n, "mask") for n in batch.names])
+            trunk = model.trunk(batch, complete=True)
+            sampled = None
+            if model.judges:
+                start = [_generator(n, "rollout") for n in batch.names]
+                sampled = objective.rollout(model, batch, trunk, start)
             for levels in noise_bins(objective.process):
                 low = levels.start if levels else 0
                 noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
-                features = objective.predict(model, batch, noised)
+                features = objective.predict(model, batch, noised, trunk=trunk, sampled=sampled)
                 terms = objective.terms(features, batch)
                 yield Seen(batch.names, levels, terms, objective.measures(features, batch))
     finally:
@@ -94,6 +101,8 @@ def noise_bins(process: Process | None) -> list[range] | list[None]:
     return [range(low, high) for low, high in pairwise(edges)]
 
 
-def _generator(name: str, low: int) -> torch.Generator:
-    """Noise of a chain in a bin: the same in every epoch, every run and every batch."""
-    return torch.Generator().manual_seed(crc32(f"{name}@{low}".encode()))
+def _generator(name: str, what: int | str) -> torch.Generator:
+    """Of a chain's noise in the bin from ``what``, or of its ``mask``: the same in every epoch,
+    every run and every batch.
+    """
+    return torch.Generator().manual_seed(crc32(f"{name}@{what}".encode()))

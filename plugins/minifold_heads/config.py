@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from minifold_core.components import ComponentConfig
 from minifold_core.ports import Port
+from minifold_core.residues import AMINO_ACIDS
 
 
 class RgHeadConfig(ComponentConfig):
@@ -76,9 +77,14 @@ class OrdinalDistanceHeadConfig(DistanceBinsConfig):
 
 
 class BinnedDistanceHeadConfig(DistanceBinsConfig):
-    """Cα distances as classes, from the main pair features without a way back for gradients."""
+    """Cα distances as classes, from the main pair features.
+
+    Attributes:
+        detached: leave gradients no way back to the pair features, as in v10.
+    """
 
     bins: int = Field(96, ge=2)
+    detached: bool = True
 
     def needs(self) -> tuple[Port, ...]:
         """The main pair features."""
@@ -90,3 +96,33 @@ class BinnedDistanceHeadConfig(DistanceBinsConfig):
             Port("distogram_logits", "B,L,L,n", width=self.bins),
             Port("distogram_edges", "B,k", width=self.bins - 1),
         )
+
+
+class ResidueClassesConfig(ComponentConfig):
+    """A class of every residue, from its features.
+
+    Attributes:
+        hidden: hidden width of the two-layer perceptron.
+    """
+
+    hidden: int = Field(128, ge=1)
+
+    def needs(self) -> tuple[Port, ...]:
+        """Residue features, and where there are residues."""
+        return (Port("single", "B,L,d"), Port("mask", "B,L"))
+
+
+class ResiduesHeadConfig(ResidueClassesConfig):
+    """Which of the twenty amino acids every residue is."""
+
+    def gives(self) -> tuple[Port, ...]:
+        """A logit for each amino acid, in the order of their letters."""
+        return (Port("residue_logits", "B,L,c", width=len(AMINO_ACIDS)),)
+
+
+class SecondaryHeadConfig(ResidueClassesConfig):
+    """Whether every residue is in a coil, a helix or a strand."""
+
+    def gives(self) -> tuple[Port, ...]:
+        """A logit for each of the three, in that order."""
+        return (Port("secondary_logits", "B,L,c", width=3),)

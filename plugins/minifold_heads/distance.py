@@ -73,12 +73,13 @@ class OrdinalDistanceHead(DistanceHead):
 class BinnedDistanceHead(DistanceHead):
     """One logit per bin, as in v10.
 
-    Its gradients stop at the pair features, so it follows features that others move: in v10 its
-    cross-entropy rose from 3.95 to 38.8 within three epochs.
+    With ``detached`` its gradients stop at the pair features, so it follows features that others
+    move: in v10 its cross-entropy rose from 3.95 to 38.8 within three epochs.
     """
 
     def __init__(self, config: BinnedDistanceHeadConfig, widths: Mapping[str, int]) -> None:
         super().__init__(config, widths, config.bins)
+        self.detached = config.detached
 
     def forward(self, *, pair: Tensor) -> Features:
         """Logits and edges from ``pair`` [B, L, L, p].
@@ -87,5 +88,5 @@ class BinnedDistanceHead(DistanceHead):
             ``distogram_logits`` [B, L, L, bins], symmetric, and ``distogram_edges``
             [B, bins - 1] in ångström.
         """
-        logits, edges = self.score(pair.detach())
+        logits, edges = self.score(pair.detach() if self.detached else pair)
         return {"distogram_logits": logits, "distogram_edges": edges}

@@ -10,7 +10,7 @@ minifold_api = 1
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:
-    """The radius of gyration head and the two distance heads."""
+    """The radius of gyration head, the two distance heads, and two that classify residues."""
     return [
         ComponentSpec(
             kind="head",
@@ -32,6 +32,22 @@ def minifold_components() -> list[ComponentSpec]:
             name="binned_distance",
             config="minifold_heads.config:BinnedDistanceHeadConfig",
             implementation="minifold_heads.distance:BinnedDistanceHead",
-            summary="Cα distances as classes, read from the detached main pair representation",
+            summary="Cα distances as classes, read from the main pair representation",
+        ),
+        ComponentSpec(
+            kind="head",
+            name="residues",
+            config="minifold_heads.config:ResiduesHeadConfig",
+            implementation="minifold_heads.residues:ResidueClassesHead",
+            summary="amino acids from residue features, for residues that are hidden",
+            sizes={"nano": {"hidden": 64}},
+        ),
+        ComponentSpec(
+            kind="head",
+            name="secondary",
+            config="minifold_heads.config:SecondaryHeadConfig",
+            implementation="minifold_heads.residues:ResidueClassesHead",
+            summary="helix, strand or neither from residue features",
+            sizes={"nano": {"hidden": 64}},
         ),
     ]

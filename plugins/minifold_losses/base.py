@@ -19,7 +19,11 @@ class FullPrecisionLoss(Loss):
     def __call__(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
         """[B] one value per protein; see :class:`minifold_core.interfaces.Loss`."""
         with torch.autocast(truth.backbone.device.type, enabled=False):
-            wide = {name: at_least_fp32(x) for name, x in prediction.items() if x is not None}
+            wide = {
+                name: at_least_fp32(x) if x.is_floating_point() else x
+                for name, x in prediction.items()
+                if x is not None
+            }
             return self.measure(wide, truth)
 
     @abstractmethod

@@ -14,6 +14,7 @@ COORDS = Port("coords", "B,L,3", width=3)
 ROTATIONS = Port("rotations", "B,L,3,3", width=3)
 UNITS = "model units: 10 Å, the radius of gyration up to v10"
 SQUARED = f"squared {UNITS}"
+SNR = Port("snr", "B")
 TRUE_CA = Port("truth.ca", "B,L,3", width=3)
 TRUE_ROTATIONS = Port("truth.rotations", "B,L,3,3", width=3)
 
@@ -26,6 +27,56 @@ class LossConfig(ComponentConfig):
     def needs(self) -> tuple[Port, ...]:
         """The predicted and the native ports that the loss compares."""
         return self.ports
+
+
+class NoiseWeightedConfig(LossConfig):
+    """Base of the configs of losses that may count more where there is less noise.
+
+    Attributes:
+        noise_weight: ``none``; ``edm``, which is 1 + σ_data² / σ² at noise of standard deviation
+            σ; or ``snr``, which is σ_data² / σ² alone.
+        noise_weight_limit: the largest weight, for σ may be 0; 5 is reached at half of σ_data.
+        sigma_data: σ_data, the spread of the Cα along an axis, in ångström.
+    """
+
+    noise_weight: Literal["none", "edm", "snr"] = "none"
+    noise_weight_limit: float = Field(default=5.0, gt=0)
+    sigma_data: float = Field(default=8.4, gt=0)
+
+    def needs(self) -> tuple[Port, ...]:
+        """The noise level beside the other ports, if it is weighted by."""
+        level = () if self.noise_weight == "none" else (SNR,)
+        return (*super().needs(), *level)
+
+
+class AlignedMSEConfig(NoiseWeightedConfig):
+    """Squared error of positions, once the native structure lies on the predicted one."""
+
+    facts = LossFacts(
+        formula="mean over residues of |x_i − (R x*_i + t)|², R and t of the best superposition",
+        unit=SQUARED,
+        floor="2.44 all residues at one point, 2.9 another real chain, 1.9 the mean distance map, "
+        "0.84 the mirror image of the truth (demo set)",
+        target="0.01, which is an RMSD of 1 Å",
+    )
+
+
+class SmoothLDDTConfig(LossConfig):
+    """Share of near distances that are kept, made smooth.
+
+    Attributes:
+        cutoff: native distance in ångström up to which pairs count.
+    """
+
+    facts = LossFacts(
+        formula="1 − mean over pairs with d* < 15 Å of the mean over c = 0.5, 1, 2 and 4 Å of "
+        "sigmoid(c − |d − d*|), |d − d*| in Å",
+        unit="none; from 0.20 to 1",
+        floor="0.98 all residues at one point, 0.65 another real chain, 0.75 a coil of the right "
+        "size (demo set); a mirror image scores as the truth does",
+        target="0.20, which the native structure scores: sigmoids never reach 1",
+    )
+    cutoff: float = Field(default=15.0, gt=0)
 
 
 class FAPEConfig(LossConfig):
@@ -173,3 +224,49 @@ class ClashConfig(LossConfig):
     ports = (COORDS, Port("contacts", "B,L,L", optional=True), TRUE_CA)
     threshold: float = Field(default=3.0, gt=0)
     unit: Literal["angstrom", "model"] = "angstrom"
+
+
+class MaskedResiduesConfig(LossConfig):
+    """Native residues where the model saw MASK: it needs ``training.masked_residues``."""
+
+    facts = LossFacts(
+        formula="mean over hidden residues of −ln p(residue)",
+        unit="nats; 0 where none is hidden",
+        floor="ln 20 = 3.00 without information, 2.92 the frequencies of the amino acids (fitted "
+        "to the demo set itself)",
+        target="below that floor",
+    )
+    ports = (
+        Port("residue_logits", "B,L,c", width=20),
+        Port("tokens", "B,L"),
+        Port("truth.tokens", "B,L"),
+    )
+
+
+class SecondaryConfig(LossConfig):
+    """Helix, strand or neither, as P-SEA (Labesse 1997) finds them in the native trace."""
+
+    facts = LossFacts(
+        formula="mean over residues of −ln p(coil, helix or strand)",
+        unit="nats",
+        floor="ln 3 = 1.10 without information, 0.89 the frequencies of the three (fitted to the "
+        "demo set itself)",
+        target="well below that floor",
+    )
+    ports = (Port("secondary_logits", "B,L,c", width=3), TRUE_CA)
+
+
+class ResidueAccuracyConfig(ComponentConfig):
+    """How many hidden amino acids are found: it needs ``training.masked_residues``."""
+
+    def needs(self) -> tuple[Port, ...]:
+        """The ports of the loss ``masked_residues``."""
+        return MaskedResiduesConfig.ports
+
+
+class SecondaryAccuracyConfig(ComponentConfig):
+    """How many residues have the right secondary structure."""
+
+    def needs(self) -> tuple[Port, ...]:
+        """The ports of the loss ``secondary``."""
+        return SecondaryConfig.ports

@@ -1,4 +1,4 @@
-"""Losses on all pairs of Cα atoms."""
+"""Losses on pairs of Cα atoms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from torch.nn.functional import relu
 from minifold_core.batch import Truth
 from minifold_core.geometry.frames import pairwise_distances
 from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
-from minifold_losses.config import ClashConfig, DistanceConfig
+from minifold_losses.config import ClashConfig, DistanceConfig, SmoothLDDTConfig
+
+LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
+"""Errors of a distance in ångström that lDDT counts up to."""
 
 
 class DistanceLoss(FullPrecisionLoss):
@@ -44,3 +47,22 @@ class ClashLoss(FullPrecisionLoss):
         bonded = truth.bonded(2).diag_embed(offset=1)
         free = pair_mask(truth.mask) & ~(bonded | bonded.transpose(1, 2))
         return masked_mean(overlap.pow(2), free)
+
+
+class SmoothLDDTLoss(FullPrecisionLoss):
+    """``1 - lDDT`` of Cα, with sigmoids for its steps (AlphaFold 3, suppl. Algorithm 27).
+
+    ``1 - mean_{pairs} mean_c sigmoid(c - |d - d*|)`` over the pairs of two residues that are less
+    than ``cutoff`` apart in the native structure. As in the algorithm all pairs weigh the same;
+    lDDT itself is a mean over residues. A mirror image scores as the truth does.
+    """
+
+    config: SmoothLDDTConfig
+
+    def measure(self, prediction: Mapping[str, Tensor], truth: Truth) -> Tensor:
+        """[B] from ``coords`` [B, L, 3]."""
+        native, scale = pairwise_distances(truth.ca), truth.scale[:, None, None]
+        error = (pairwise_distances(prediction["coords"]) - native).abs() * scale
+        kept = torch.stack([(c - error).sigmoid() for c in LDDT_THRESHOLDS]).mean(0)
+        near = pair_mask(truth.mask) & (native * scale < self.config.cutoff)
+        return masked_mean(1 - kept, near)

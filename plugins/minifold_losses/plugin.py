@@ -1,4 +1,4 @@
-"""Entry point: the losses of the published line."""
+"""Entry point: the losses of the published line, and those that came after it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,22 @@ _LOSSES = {
     "rg": ("heads", "Rg", "squared error of the logarithm of the radius of gyration"),
     "aux_dist": ("heads", "OrdinalDistance", "ordinal cross-entropy of binned Cα distances"),
     "aux_distogram": ("heads", "Distogram", "cross-entropy of Cα distances as classes"),
+    "aligned_mse": ("aligned", "AlignedMSE", "squared error of Cα after superposition"),
+    "smooth_lddt": ("distances", "SmoothLDDT", "1 - lDDT of Cα with sigmoids for its steps"),
+    "masked_residues": ("residues", "MaskedResidues", "cross-entropy of hidden amino acids"),
+    "secondary": ("residues", "Secondary", "cross-entropy of helix, strand or neither"),
+}
+
+_METRICS = {
+    "residue_accuracy": ("ResidueAccuracy", "accuracy of hidden amino acids beside leucine"),
+    "secondary_accuracy": ("SecondaryAccuracy", "accuracy of secondary structure beside coil"),
 }
 
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:
-    """The terms under the names of the published columns, and the distogram of v10."""
-    return [
+    """The terms, those of the published columns under their names; and accuracies of residues."""
+    losses = [
         ComponentSpec(
             kind="loss",
             name=name,
@@ -34,3 +43,14 @@ def minifold_components() -> list[ComponentSpec]:
         )
         for name, (module, stem, summary) in _LOSSES.items()
     ]
+    metrics = [
+        ComponentSpec(
+            kind="metric",
+            name=name,
+            config=f"minifold_losses.config:{stem}Config",
+            implementation=f"minifold_losses.residues:{stem}",
+            summary=summary,
+        )
+        for name, (stem, summary) in _METRICS.items()
+    ]
+    return losses + metrics

@@ -1,0 +1,1 @@
+"""The process of EDM on Cα coordinates, with Euler steps."""

@@ -1,0 +1,1 @@
+"""Flow matching on Cα coordinates, with Euler steps."""

@@ -1,0 +1,1 @@
+"""A transformer that denoises Cα coordinates, without equivariance by construction."""

@@ -1,0 +1,115 @@
+"""The transformer denoiser: coordinates are features like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from minifold_core.diffusion.preconditioning import preconditioning
+from minifold_core.diffusion.times import sinusoids
+from minifold_core.geometry.frames import at_least_fp32, ca_rotations
+from minifold_core.interfaces import Denoiser, Features
+from minifold_core.units import MODEL_UNIT
+from minifold_transformer.block import AdaptiveNorm, TransformerBlock
+from minifold_transformer.config import TransformerDenoiserConfig
+
+ABSENT = -1e9
+"""Logit of a key that is not there: finite, so that a row without any key stays finite too."""
+
+WIDEST, PER_NEPER = 13.0, 38.0
+"""Logarithms of the signal-to-noise ratio up to ±13 are told apart, as far apart as 1,000 times."""
+
+
+class TransformerDenoiser(Denoiser):
+    """Predicts positions without noise from positions with it; no symmetry is built in.
+
+    It learns rotations from turned examples (``training.random_rotations``), and how far it turns
+    with its input is measured, not promised. The state is centred before it is read, so shifts
+    change nothing. What it is asked for is preconditioned (Karras et al. 2022, Table 1).
+    """
+
+    equivariant: ClassVar[bool] = False
+
+    def __init__(self, config: TransformerDenoiserConfig, widths: Mapping[str, int]) -> None:
+        super().__init__(config, widths)
+        self.config = config
+        width = config.d_model
+        self.single = nn.Sequential(
+            nn.LayerNorm(widths["single"]), nn.Linear(widths["single"], width)
+        )
+        self.state = nn.Linear(3, width, bias=False)
+        self.previous = nn.Linear(3, width, bias=False)
+        self.pair_norm = nn.LayerNorm(widths["pair"])
+        self.pair_bias = nn.Linear(widths["pair"], config.layers * config.heads, bias=False)
+        self.time = nn.Sequential(
+            nn.Linear(config.d_time, config.d_time),
+            nn.SiLU(),
+            nn.Linear(config.d_time, config.d_time),
+            nn.SiLU(),
+        )
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
+        self.last_norm = AdaptiveNorm(width, config.d_time)
+        self.coords = nn.Linear(width, 3, bias=False)
+        nn.init.zeros_(self.coords.weight)
+
+    def forward(
+        self,
+        *,
+        single: Tensor,
+        pair: Tensor,
+        mask: Tensor,
+        coords_t: Tensor,
+        snr: Tensor,
+        coords_prev: Tensor | None,
+    ) -> Features:
+        """Denoise.
+
+        Args:
+            single: [B, L, d] residue features.
+            pair: [B, L, L, p] pair features.
+            mask: [B, L] True where there is a residue.
+            coords_t: [B, L, 3] the noised Cα trace in model units.
+            snr: [B] signal-to-noise ratios of that noise.
+            coords_prev: [B, L, 3] a previous prediction, for self-conditioning.
+
+        Returns:
+            ``coords`` [B, L, 3] in model units, 0 off the mask, and ``rotations`` [B, L, 3, 3], the
+            frames of their trace.
+        """
+        state, centre = _centred(coords_t, mask)
+        data = self.config.sigma_data / MODEL_UNIT
+        c_in, c_skip, c_out = (c[:, None, None] for c in preconditioning(snr, data))
+        x = self.single(single) + self.state(c_in * state)
+        if coords_prev is not None:
+            x = x + self.previous(_centred(coords_prev, mask)[0] / data)
+        time = self.time(self._level(snr).to(self.pair_bias.weight.dtype))
+        for block, bias in zip(self.blocks, self._biases(pair, mask), strict=True):
+            x = self.run_block(block, x, time, bias)
+        (x,) = self.last_norm(x, time)
+        with torch.autocast(x.device.type, enabled=False):
+            coords = c_skip * state + c_out * self.coords(at_least_fp32(x)) + centre
+            coords = coords.masked_fill(~mask[..., None], 0)
+            return {"coords": coords, "rotations": ca_rotations(coords, mask)}
+
+    def _level(self, snr: Tensor) -> Tensor:
+        """[B, d_time] features of the noise level."""
+        logarithm = at_least_fp32(snr).clamp(min=1e-30).log().clamp(-WIDEST, WIDEST)
+        return sinusoids(PER_NEPER * logarithm, self.config.d_time)
+
+    def _biases(self, pair: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """What pairs add to the logits of every layer, [B, H, L, L] each."""
+        b, length = mask.shape
+        biases = self.pair_bias(self.pair_norm(pair)).view(b, length, length, -1, self.config.heads)
+        absent = torch.where(mask, 0.0, ABSENT).to(biases.dtype)[:, None, None]
+        return tuple(bias + absent for bias in biases.permute(3, 0, 4, 1, 2))
+
+
+def _centred(coords: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions [B, L, 3] relative to the mean of those in ``mask``, 0 elsewhere, and that mean."""
+    there = mask[..., None]
+    coords = at_least_fp32(coords).masked_fill(~there, 0)
+    centre = coords.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
+    return (coords - centre).masked_fill(~there, 0), centre

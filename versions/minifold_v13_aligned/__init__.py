@@ -1,0 +1,1 @@
+"""Version v13-aligned: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v13-gate: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v13-lr: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v13-trunk: data only, see ``recipe.toml``."""

@@ -1,0 +1,1 @@
+"""Version v15: data only, see ``recipe.toml``."""

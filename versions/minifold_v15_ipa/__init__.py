@@ -1,0 +1,1 @@
+"""Version v15-ipa: data only, see ``recipe.toml``."""

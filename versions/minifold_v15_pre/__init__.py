@@ -1,0 +1,1 @@
+"""Version v15-pre: data only, see ``recipe.toml``."""
