@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minifold_core.components import SLOT_KINDS, Kind
-from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
-from minifold_core.head_order import in_order
-from minifold_core.ports import (
-    DATA_PORTS,
-    GIVEN_PORTS,
-    READ_OUT_PORTS,
-    STATE_PORTS,
-    TRUTH_PORTS,
-    Port,
-)
-from minifold_core.recipe import Recipe, Slot, load_recipe
+from minifold_core.placing import MissingPort, Step, place
+from minifold_core.port_advice import refusal
+from minifold_core.ports import NOISE_PORTS, SAMPLED_PORT, TRUTH_PORTS, Port
+from minifold_core.recipe import Recipe, load_recipe
 from minifold_core.recipe_tree import FULL
 
 if TYPE_CHECKING:
     from minifold_core.model import FoldModel
-
-
-@dataclass(frozen=True)
-class Step:
-    """One slot in the order of computation.
-
-    Attributes:
-        slot: what fills it.
-        reads: the ports it receives; those that nobody gives are optional and will be None.
-        gives: the component's own port name to the name under which the model knows it.
-        widths: port name to the size of its last axis, for the component's constructor.
-        per_state: False for what depends on the sequence alone and is computed once per protein.
-    """
-
-    slot: Slot
-    reads: tuple[str, ...]
-    gives: dict[str, str]
-    widths: dict[str, int]
-    per_state: bool
 
 
 @dataclass(frozen=True)
@@ -100,76 +73,30 @@ def wire(recipe: Recipe) -> Wiring:
         RequestError: a needed port is missing, has the wrong width, or is given twice; or heads
             need each other.
     """
-    given = () if "denoiser" in recipe.slots else GIVEN_PORTS
-    trunk = {port.name: port for port in (*DATA_PORTS, *given)}
-    state: dict[str, Port] = {}
-    noised = {port.name: port for port in STATE_PORTS}
-    finished = {port.name: port for port in READ_OUT_PORTS}
-    steps: list[Step] = []
-    for path in (p for p in SLOT_KINDS if p in recipe.slots):
-        if path == "denoiser":
-            steps.append(_step(recipe, recipe.slots[path], trunk | noised, state, True))
-        else:
-            steps.append(_step(recipe, recipe.slots[path], trunk, trunk, False))
-    for slot in in_order([s for path, s in recipe.slots.items() if path.startswith("heads.")]):
-        needs = [p for p in slot.config.needs() if not p.optional]
-        per_state = any(p.name not in trunk for p in needs)
-        if per_state:
-            steps.append(_step(recipe, slot, trunk | state | finished, state, True))
-        else:
-            steps.append(_step(recipe, slot, trunk, trunk, False, taken=state))
-    reached = _check_losses(recipe, trunk | state)
-    watched = _check_metrics(recipe, trunk | state)
+    try:
+        placed = place(recipe)
+    except MissingPort as missing:
+        raise RequestError(refusal(recipe, missing.who, missing.need)) from None
+    noise = (*NOISE_PORTS, SAMPLED_PORT) if recipe.process else ()
+    known = placed.trunk | placed.state | {port.name: port for port in noise}
+    reached = _check_losses(recipe, known)
+    watched = _check_metrics(recipe, known)
+    if SAMPLED_PORT.name in reached and not recipe.training.rollouts:
+        raise RequestError(
+            f"'{recipe.id}' has a loss of sampled structures and never samples in training. Use "
+            "--set training.rollouts=0.1"
+        )
     if recipe.coordinates.scale == "rg":
         way_out = "--set coordinates.scale=fixed"
-        if "log_rg" not in trunk:
+        if "log_rg" not in placed.trunk:
             need = Port("log_rg", "B")
-            raise RequestError(_refusal(recipe, "coordinates.scale = rg", need, way_out))
+            raise RequestError(refusal(recipe, "coordinates.scale = rg", need, way_out))
         if "log_rg" not in reached:
             raise RequestError(
                 "coordinates.scale = rg needs port 'log_rg' to be learnt, and no active loss reads "
                 f"it. Use --set losses.rg.weight=0.5, or {way_out}"
             )
-    return _wiring(steps, reached, watched)
-
-
-def _step(
-    recipe: Recipe,
-    slot: Slot,
-    there: dict[str, Port],
-    into: dict[str, Port],
-    per_state: bool,
-    taken: Collection[str] = (),
-) -> Step:
-    """Match one slot's needs with the ports that are ``there``; add what it gives to ``into``.
-
-    ``taken`` are names that it cannot read, but that somebody gives already.
-    """
-    reads, widths = [], {}
-    for need in slot.config.needs():
-        reads.append(need.name)
-        given = there.get(need.name)
-        if given is None:
-            if not need.optional:
-                raise RequestError(_refusal(recipe, f"{slot.path} '{slot.spec.name}'", need))
-            continue
-        if need.width is not None and given.width not in (None, need.width):
-            raise RequestError(
-                f"{slot.path} '{slot.spec.name}' needs port '{need.name}' {need.width} wide; "
-                f"it is given {given.width} wide"
-            )
-        if given.width is not None:
-            widths[need.name] = given.width
-    gives = {}
-    for port in slot.config.gives():
-        name = model_port(slot.path, port.name)
-        if name in there or name in taken:
-            raise RequestError(
-                f"port '{name}' is given twice; the second time by {slot.path} '{slot.spec.name}'"
-            )
-        gives[port.name] = name
-        into[name] = port
-    return Step(slot, tuple(reads), gives, widths, per_state)
+    return _wiring(placed.steps, reached, watched)
 
 
 def _check_losses(recipe: Recipe, given: dict[str, Port]) -> set[str]:
@@ -195,7 +122,7 @@ def _lacking(recipe: Recipe, losses: list[str], need: Port) -> str:
     way_out = " ".join(f"--set losses.{name}.weight=0" for name in losses)
     *others, last = losses
     who = f"{', '.join(others)} and {last}" if others else last
-    return _refusal(recipe, who, need, way_out, "need" if others else "needs")
+    return refusal(recipe, who, need, way_out, "need" if others else "needs")
 
 
 def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
@@ -207,7 +134,7 @@ def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
             if need.name in given:
                 watched.add(need.name)
             elif need.name not in truth and not need.optional:
-                raise RequestError(_refusal(recipe, f"{path} '{slot.spec.name}'", need))
+                raise RequestError(refusal(recipe, f"{path} '{slot.spec.name}'", need))
     return watched
 
 
@@ -237,42 +164,3 @@ def embedding_ports(recipe: Recipe) -> dict[str, Port]:
 def embedding_width(recipe: Recipe) -> int | None:
     """Features of a residue in the embeddings that a model reads; None if it reads none."""
     return next((port.width for port in embedding_ports(recipe).values()), None)
-
-
-def model_port(path: str, port: str) -> str:
-    """The name that a slot's port has in the model: what ``aux_pair_stack`` gives is prefixed."""
-    return f"aux_{port}" if path == "aux_pair_stack" else port
-
-
-def _refusal(recipe: Recipe, who: str, need: Port, way_out: str = "", verb: str = "needs") -> str:
-    """The sentence that names what is missing, what is there instead, and what would give it."""
-    if need.name in {port.name for port in GIVEN_PORTS}:
-        return (
-            f"{who} {verb} port '{need.name}', the native backbone, and '{recipe.id}' has a "
-            "denoiser, which is to find it: the answer would be in the input. Leave out the "
-            "denoiser, or what reads the backbone"
-        )
-    givers: dict[tuple[str, Kind], list[str]] = {}
-    for offer in find_components().items.values():
-        spec = offer.spec
-        if spec.kind in ("loss", "metric", "process"):
-            continue
-        paths = [p for p, kind in SLOT_KINDS.items() if kind == spec.kind] or ["heads.NAME"]
-        for path in paths:
-            try:
-                ports = spec.config_class()().gives()
-            except Exception:  # a plugin that cannot be asked cannot be suggested
-                continue
-            if need.name in {model_port(path, port.name) for port in ports}:
-                givers.setdefault((path, spec.kind), []).append(f"'{spec.name}'")
-    there = [
-        f"{path} '{recipe.slots[path].spec.name}' gives "
-        f"{', '.join(model_port(path, p.name) for p in recipe.slots[path].config.gives())}"
-        for path, _ in givers
-        if path in recipe.slots
-    ]
-    ways = [f"use {path} {' or '.join(names)}" for (path, _), names in givers.items()]
-    ways += [way_out] if way_out else []
-    advice = ", or ".join(ways) or "no installed component gives it"
-    clauses = "; ".join([f"{who} {verb} port '{need.name}'", *there])
-    return f"{clauses}. {advice[0].upper()}{advice[1:]}"

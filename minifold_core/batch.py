@@ -85,18 +85,34 @@ class ProteinBatch:
         return replace(self, **changed)
 
     def without_condition(self, drop: Tensor | None = None) -> ProteinBatch:
-        """Replace residues by MASK in the proteins where ``drop`` [B] is True (default: all).
+        """Replace residues by MASK in the proteins where ``drop`` [B] is True (default: all)."""
+        return self.without_residues(self.mask if drop is None else drop[:, None])
+
+    def without_residues(self, chosen: Tensor) -> ProteinBatch:
+        """Replace residues by MASK where ``chosen`` [B, L] (or [B, 1]) is True.
 
         PAD stays PAD, so that every attention mask remains as it was: PAD as the null token would
         leave a protein without any residue to attend to. Embeddings are 0 there.
         """
-        chosen = self.mask if drop is None else self.mask & drop[:, None]
+        chosen = self.mask & chosen
         rows = self.embeddings
         return replace(
             self,
             tokens=self.tokens.masked_fill(chosen, MASK),
             hidden_tokens=self.native_tokens,
             embeddings=None if rows is None else rows.masked_fill(chosen[..., None], 0),
+        )
+
+    def turned(self, rotations: Tensor) -> ProteinBatch:
+        """The same chains, each turned by its rotation [B, 3, 3] about the origin."""
+
+        def turn(atoms: Tensor) -> Tensor:
+            return torch.einsum("bij,blaj->blai", rotations.to(atoms), atoms)
+
+        return replace(
+            self,
+            backbone=turn(self.backbone),
+            sidechain=None if self.sidechain is None else turn(self.sidechain),
         )
 
     @classmethod

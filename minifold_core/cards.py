@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from minifold_core.discovery import VersionPackage
-from minifold_core.errors import MinifoldError, did_you_mean
+from minifold_core.errors import MinifoldError, did_you_mean, words_of
 
 SCHEMA = 1
 NAME = "card.toml"
@@ -65,5 +65,5 @@ def _read(path: Path) -> Card:
         if fault["type"] == "extra_forbidden":
             why = f"unknown key '{key}'; {did_you_mean(key, Card.model_fields)}"
         else:
-            why = f"{key} = {fault['input']!r}: {fault['msg'].lower()}"
+            why = f"{key} = {fault['input']!r}: {words_of(fault)}"
         raise MinifoldError(f"card {path}: {why}") from None

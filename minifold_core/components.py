@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from minifold_core.errors import MinifoldError
+from minifold_core.errors import MinifoldError, did_you_mean
 from minifold_core.ports import Port
 from minifold_core.slots import SLOTS
 
@@ -112,5 +115,23 @@ def load(path: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # a stranger's module may do anything on import
-        why = f"{type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}{_nearest(module, name)}"
         raise MinifoldError(f"'{path}' cannot be imported ({why}); mend or uninstall it") from error
+
+
+def _nearest(module: str, name: str) -> str:
+    """A half-sentence with the name that was perhaps meant; empty if there is nothing to say."""
+    package, _, last = module.rpartition(".")
+    try:
+        if found := sys.modules.get(module):
+            own = [n for n, value in vars(found).items() if _made_in(value, module)]
+            return "" if name in vars(found) else f"; {did_you_mean(name, own)}"
+        places = find_spec(package) if package else None
+        beside = [m.name for m in iter_modules(places.submodule_search_locations)] if places else []
+        return "" if last in beside or not beside else f"; {did_you_mean(last, beside)}"
+    except Exception:  # what cannot be imported may not let itself be looked at either
+        return ""
+
+
+def _made_in(value: Any, module: str) -> bool:
+    return getattr(value, "__module__", None) == module

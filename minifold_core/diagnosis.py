@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import requires, version
 
 from minifold_core import catalogue
+from minifold_core.core_needed import unmet
 from minifold_core.discovery import Origin, find_components, find_versions, version_package
 from minifold_core.errors import MinifoldError
 from minifold_core.plugin_check import look_closer
@@ -76,7 +77,9 @@ def _plugins() -> Iterator[Finding]:
     found = find_components()
     for origin in sorted(found.in_use, key=lambda o: o.name):
         yield _checked(f"plugin {origin}", partial(_configs, origin))
-    for problem in dict.fromkeys((*found.problems, *catalogue.problems())):
+    installed = [*found.load_ms, *(version.origin for version in find_versions().items.values())]
+    needs = [problem for origin in installed if (problem := unmet(origin))]
+    for problem in dict.fromkeys((*found.problems, *catalogue.problems(), *needs)):
         yield Finding(f"plugin {problem.origin}", False, f"{problem.cause}; {problem.mend}")
 
 

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from minifold_core import plugin_choice
+from minifold_core.console import note
 from minifold_core.entry_points import (
     PLUGIN_GROUP,
     VERSION_GROUP,
@@ -150,7 +151,10 @@ def _add_commands(found: FoundPlugins, commands: Mapping[str, Mapping[Origin, Co
 
 
 def _name_unknown(found: FoundPlugins) -> None:
-    """Record a problem for every name in ``MINIFOLD_PLUGINS`` that is nowhere."""
+    """Record a problem for every name in ``MINIFOLD_PLUGINS`` that is nowhere, and say so.
+
+    What was meant is not used, and a command that does without it would never tell.
+    """
     versions = find_versions()
     origins = [
         *found.load_ms,
@@ -162,7 +166,9 @@ def _name_unknown(found: FoundPlugins) -> None:
     for name in sorted((plugin_choice.chosen() or frozenset()) - known):
         where = Origin(plugin_choice.VARIABLE, "", "environment", "variable")
         cause = f"it names '{name}', which is not installed"
-        found.problems.append(Problem(where, cause, did_you_mean(name, known)))
+        problem = Problem(where, cause, did_you_mean(name, known))
+        found.problems.append(problem)
+        note(f"warning: {plugin_choice.VARIABLE}: {problem.cause}; {problem.mend}")
 
 
 def component(kind: Kind, name: str) -> ComponentSpec:

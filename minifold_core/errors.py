@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 LISTED = 30
 """Names at most in an error, which should stay a line or two."""
@@ -35,3 +36,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return f"did you mean '{near[0]}'?"
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"known: {', '.join(names[:LISTED])}{rest}" if names else "none is known"
+
+
+VALUE_ERROR = "Value error, "
+"""What pydantic, and Typer with it, puts before the words of a validator."""
+
+
+def words_of(fault: Mapping[str, Any]) -> str:
+    """What one of pydantic's ``errors()`` says; a validator's own words as they are."""
+    said = str(fault["msg"])
+    return said.removeprefix(VALUE_ERROR) if said.startswith(VALUE_ERROR) else said.lower()

@@ -138,8 +138,14 @@ class Metric(ABC):
 class Process(ABC):
     """A noising process and the steps that undo it, on coordinates in model units.
 
-    Times are integers, larger is noisier. The network always predicts the state without noise;
-    a process turns that into steps.
+    Times are integers, larger is noisier; training draws them uniformly. The network always
+    predicts the state without noise; a process turns that into steps.
+
+    States are variance preserving: ``x_t = √a x_0 + √(1 - a) ε`` with ``a = snr / (1 + snr)`` and ε
+    of unit variance per axis, then centred. Processes that are usually written in another scale are
+    brought to this one, so that a denoiser meets inputs of one kind, the signal-to-noise ratio says
+    all about them, and weights can move from one process to another. What ``t`` means is each
+    process's own.
     """
 
     def __init__(self, config: ComponentConfig) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from minifold_core.assembly import Step, Wiring, embedding_ports
+from minifold_core.assembly import Wiring, embedding_ports
 from minifold_core.batch import ProteinBatch
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Component, Features
 from minifold_core.phases import phase
+from minifold_core.placing import Step
+from minifold_core.port_check import check_given
+from minifold_core.ports import SAMPLED_PORT
 from minifold_core.recipe import Recipe
 from minifold_core.units import MODEL_UNIT
 
@@ -42,6 +45,8 @@ class FoldModel(nn.Module):
         if recipe.coordinates.scale == "rg":
             needed.add("log_rg")
         self._for_sampling = wiring.needed_for(needed)
+        self.judges = any(SAMPLED_PORT.name in step.reads for step in wiring.steps)
+        """Whether a head judges finished structures."""
         ports = embedding_ports(recipe).values()
         self._needs_embeddings = any(not port.optional for port in ports)
 
@@ -118,11 +123,18 @@ class FoldModel(nn.Module):
 
         Args:
             trunk: what :meth:`trunk` returned for the same B proteins.
-            prediction: ``coords`` [B, L, 3] and what else :meth:`denoise` gave.
+            prediction: ``coords`` [B, L, 3] and what else :meth:`denoise` gave; with ``sampled``
+                [B, L, 3], heads that judge a finished structure run too.
             mask: [B, L] residues that have a coordinate.
             scale: [B] ångström per model unit.
         """
-        heads = (s for s in self.wiring.steps if s.per_state and s.slot.path != "denoiser")
+        heads = (
+            s
+            for s in self.wiring.steps
+            if s.per_state
+            and s.slot.path != "denoiser"
+            and (SAMPLED_PORT.name in prediction or SAMPLED_PORT.name not in s.reads)
+        )
         return self._new(heads, trunk | prediction | {"mask": mask, "scale": scale})
 
     def _new(self, steps: Iterable[Step], features: Features) -> Features:
@@ -137,6 +149,7 @@ class FoldModel(nn.Module):
             module = self.part(step.slot.path)
             with phase(f"{what}: {step.slot.path}"):
                 given = module(**{name: features.get(name) for name in step.reads})
+            check_given(step, given, features["mask"])
             for own, name in step.gives.items():
                 features[name] = given[own]
         return features

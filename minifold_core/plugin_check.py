@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 
-from minifold_core.components import load
+from minifold_core.components import ComponentSpec, load
 from minifold_core.discovery import find_components
 from minifold_core.entry_points import PLUGIN_GROUP, Origin, Problem
 from minifold_core.errors import MinifoldError
@@ -44,6 +44,16 @@ def look_closer(origin: Origin) -> Problem | None:
         f"import {names} only in the modules that its components name as implementation, or "
         f"inside functions; or uninstall {origin.distribution}",
     )
+
+
+def import_fault(spec: ComponentSpec) -> str | None:
+    """Why a component cannot be imported, config or implementation; None if it can."""
+    try:
+        spec.config_class()
+        spec.implementation_class()
+    except MinifoldError as error:
+        return str(error)
+    return None
 
 
 def load_lightly(name: str, value: str) -> None:

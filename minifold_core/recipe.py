@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec, Kind
 from minifold_core.discovery import component
-from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.errors import RequestError, did_you_mean, words_of
 from minifold_core.recipe_schema import CoordinatesConfig, Ramp, SamplingConfig, TrainingConfig
 from minifold_core.recipe_tree import (
     FULL,
@@ -163,17 +163,16 @@ def load_recipe(
     Args:
         name: a version's id or the path of a TOML file.
         size: ``full`` or a size that the recipe offers.
-        components: slot to component name (``--with``).
+        components: slot, or ``process``, to component name (``--with``).
         values: dotted key to value (``--set``).
 
     Raises:
         RequestError: an unknown name, a misspelt key, a value of the wrong type or out of range.
     """
+    places = [*SLOT_KINDS, "heads.NAME", "process"]
     for slot in components or {}:
-        if slot not in SLOT_KINDS and not slot.startswith("heads."):
-            raise RequestError(
-                f"--with {slot}=…: no such slot; {did_you_mean(slot, [*SLOT_KINDS, 'heads.NAME'])}"
-            )
+        if slot not in places and not slot.startswith("heads."):
+            raise RequestError(f"--with {slot}=…: no such slot; {did_you_mean(slot, places)}")
     recipe = validate(read_source(name, size, components, values))
     if is_file(name):  # a user's own file: its other sizes may hold misspellings too
         for other in read_source(name).sizes:
@@ -303,7 +302,7 @@ def _section(tree: Tree, path: str, model: type[M], table: Mapping[str, Any]) ->
         elif fault["type"] == "missing":
             why = f"'{key}' is missing"
         else:
-            why = f"{key} = {fault['input']!r}: {fault['msg'].lower()}"
+            why = f"{key} = {fault['input']!r}: {words_of(fault)}"
         raise RequestError(f"{_where(tree, key)}: {why}") from None
 
 

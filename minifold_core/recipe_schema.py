@@ -86,9 +86,18 @@ class TrainingConfig(Section):
     """Share of steps that feed a first, gradient-free prediction back as self-conditioning."""
     unconditional: float = Field(0.0, ge=0, le=1)
     """Share of proteins whose every residue token is MASK (classifier-free guidance)."""
+    masked_residues: float = Field(0.0, ge=0, le=1)
+    """Share of residues whose token is MASK (Devlin et al. 2019), in training and in its
+    validation."""
     noise_copies: int = Field(1, ge=1)
     """Noised states of each protein per step: encoder and pair stack run once, the denoiser for
     every copy."""
+    rollouts: float = Field(0.0, ge=0, le=1)
+    """Share of steps that sample a structure first, without gradients, for heads that judge one."""
+    rollout_steps: int = Field(10, ge=1)
+    """Denoiser calls of such a sampling."""
+    random_rotations: bool = False
+    """Turn the chain of every noised state at random, for denoisers that are not equivariant."""
     batch_tokens: int = Field(0, ge=0)
     """Padded residues of a forward pass at most, so that long chains come in smaller batches; the
     proteins of a step stay the same. 0: no limit."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from minifold_core.discovery import VersionPackage
-from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.errors import MinifoldError, RequestError, words_of
 
 SCHEMA = 1
 STATUSES = ("current", "archived", "superseded", "experimental", "planned")
@@ -126,7 +126,7 @@ def read_registry(path: Path) -> dict[str, Entry]:
     except ValidationError as report:
         fault = report.errors()[0]
         what = ".".join(map(str, fault["loc"]))
-        raise MinifoldError(f"registry {path}: weights: {what}: {fault['msg'].lower()}") from None
+        raise MinifoldError(f"registry {path}: weights: {what}: {words_of(fault)}") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise MinifoldError(f"registry {path} cannot be read: {error}") from None
     for name, known in entries.items():

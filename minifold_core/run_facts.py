@@ -80,6 +80,9 @@ def why_ended(run: RunRecord) -> str:
         return ""
     if isinstance(limit, int) and run.step >= limit:
         return f"ended by --max-steps {limit}"
+    seconds = run.options.get("max_seconds")
+    if isinstance(seconds, int | float) and run.progress.get("seconds", 0.0) >= seconds:
+        return f"ended by --max-seconds {seconds:g}"
     return f"ended by its patience: no better epoch in {run.section('training').get('patience')}"
 
 

@@ -129,7 +129,9 @@ class RunRecord:
         )
         best = self.progress.get("best_epoch", self.best[0] if self.best else 0)
         late = bool(patience) and ended - best >= (patience or 0)
-        return late or (most is not None and self.progress["step"] >= most)
+        limit = self.options.get("max_seconds")
+        spent = isinstance(limit, int | float) and self.progress.get("seconds", 0.0) >= limit
+        return late or bool(spent) or (most is not None and self.progress["step"] >= most)
 
 
 def is_run(directory: Path) -> bool:

@@ -16,6 +16,7 @@ from textwrap import indent
 from model_pages import GENERATED
 
 from minifold_core.entry_points import PLUGIN_GROUP, VERSION_GROUP
+from minifold_core.plugin_choice import VARIABLE
 from minifold_core.version import PLUGIN_API
 
 CORE = Path(__file__).parents[1] / "minifold_core"
@@ -37,8 +38,11 @@ PUBLIC: dict[str, dict[str, tuple[str, ...]]] = {
         "files": ("atomic",),
         "data.dataset": ("open_dataset",),
         "data.batching": ("collate",),
+        "data.atoms": ("read_atoms",),
         "data.breaks": ("residue_index",),
+        "data.conformers": ("choose_conformers",),
         "data.files": ("format_of", "open_binary"),
+        "cli.platform": ("DeviceOption", "choose_device"),
     },
     "Models and their weights": {
         "recipe": ("load_recipe",),
@@ -98,6 +102,11 @@ says what to use instead, and the change log names it. Only then is `PLUGIN_API`
 `minifold plugins list` says so and how to mend it, and everything else goes on. One that was
 written for an older API is loaded; `minifold plugins check` tells whether it still holds. One that
 says no number is not loaded.
+
+**Which are used.** All that are installed; or, with `{VARIABLE}=NAME,NAME` in the environment,
+those that it names (a plugin, a version or a distribution) and minifold's own.
+`minifold --no-plugins` uses minifold's own alone. A name that is not installed is warned of, and
+`minifold plugins list` and `minifold doctor` say which was perhaps meant.
 
 **Recipes, cards, registries and lineages** have a number of their own, `schema = 1` in each file;
 a newer one is refused in one sentence. Weights files carry the recipe that made them and the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,9 +13,13 @@ from minifold_core import discovery
 from minifold_core.assembly import assemble, wire
 from minifold_core.catalogue import list_models
 from minifold_core.components import ComponentConfig, ComponentSpec
+from minifold_core.data.batching import collate
+from minifold_core.data.dataset import open_dataset
 from minifold_core.discovery import Offer, Origin, find_versions
-from minifold_core.errors import RequestError
+from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.interfaces import Features
 from minifold_core.manifest import build_manifest, dump_manifest
+from minifold_core.port_advice import losses_for
 from minifold_core.ports import Port
 from minifold_core.recipe import load_recipe
 from minifold_core.recipe_tree import read_source
@@ -28,6 +33,24 @@ class WideConfig(ComponentConfig):
 
     def gives(self) -> tuple[Port, ...]:
         return (Port("log_rg", "B"),)
+
+
+class NativeConfig(ComponentConfig):
+    """An encoder for models that are given the backbone, as packers are."""
+
+    def needs(self) -> tuple[Port, ...]:
+        return (Port("given_backbone", "B,L,4,3", width=3),)
+
+    def gives(self) -> tuple[Port, ...]:
+        return (Port("single", "B,L,d", width=8), Port("backbone", "B,L,4,3", width=3))
+
+
+@pytest.fixture
+def native_encoder(fresh_discovery: None) -> None:
+    """An encoder that fits no model with a denoiser."""
+    spec = ComponentSpec("encoder", "native", f"{__name__}:NativeConfig", "none:None", "")
+    offer = Offer(spec, Origin("native", __name__, "test", "1"))
+    discovery.find_components().items["encoder/native"] = offer
 
 
 @pytest.fixture
@@ -47,18 +70,83 @@ def refusal(**changes: dict) -> str:
 def test_a_missing_port_is_refused_with_what_would_give_it() -> None:
     assert refusal(components={"denoiser": "egnn"}) == (
         "fape and frame_rot need port 'rotations'; denoiser 'egnn' gives coords. "
-        "Use denoiser 'ipa', or --set losses.fape.weight=0 --set losses.frame_rot.weight=0"
+        "Use --with denoiser=ipa, or --with denoiser=transformer, "
+        "or --set losses.fape.weight=0 --set losses.frame_rot.weight=0"
     )
     off = {"losses.frame_rot.weight": 0}
     assert refusal(components={"denoiser": "egnn"}, values=off) == (
         "fape needs port 'rotations'; denoiser 'egnn' gives coords. "
-        "Use denoiser 'ipa', or --set losses.fape.weight=0"
+        "Use --with denoiser=ipa, or --with denoiser=transformer, or --set losses.fape.weight=0"
     )
     two = refusal(components={"denoiser": "egnn"}, values={"losses.bb_bond.weight": 1})
     assert [line.partition(" need")[0] for line in two.splitlines()] == [
         "fape and frame_rot",
         "bb_bond",
     ]
+
+
+def test_only_what_can_be_typed_and_fits_is_suggested(native_encoder: None) -> None:
+    """Of two givers of ``backbone``, one is fed the native backbone, which is not there."""
+    said = refusal(values={"losses.bb_bond.weight": 1})
+    flag, off = "--with heads.backbone=backbone", "--set losses.bb_bond.weight=0"
+    assert said == f"bb_bond needs port 'backbone'. Use {flag}, or {off}"
+    slot, _, name = flag.removeprefix("--with ").partition("=")
+    wire(load_recipe("v13", components={slot: name}, values={"losses.bb_bond.weight": 1}))
+    taken = {"heads.binned_distance.component": "backbone", "losses.aux_distogram.weight": 1}
+    assert "Use --with heads.binned_distance2=binned_distance, or" in refusal(values=taken)
+
+
+def test_a_slot_that_nothing_trains_comes_with_the_losses_that_would() -> None:
+    recipe = load_recipe("v14", values={"losses.aux_dist.weight": 0})
+    wiring = wire(recipe)
+    assert set(wiring.idle) == {"aux_pair_stack", "heads.distance"}
+    for slot in wiring.idle:  # what the head reads is trained by the head's loss too
+        assert losses_for(recipe, wiring, slot) == ["aux_dist"]
+        again = wire(load_recipe("v14", values={"losses.aux_dist.weight": 0.1}))
+        assert slot not in again.idle
+
+
+def _narrower(given: Features) -> object:
+    return given | {"single": given["single"][..., :-1]}
+
+
+def _flat(given: Features) -> object:
+    return given | {"single": given["single"].mean(1)}
+
+
+def _longer(given: Features) -> object:
+    return given | {"single": given["single"].repeat(1, 2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda given: {"contacts": given["contacts"]},
+            "declares port 'single' and gives 'contact",
+        ),
+        (
+            _narrower,
+            "declares port 'single[B,L,d]', 64 wide, and gives [2, 32, 63] for a batch of 2",
+        ),
+        (_flat, "and gives [2, 64] for a batch of 2 with 32 residues"),
+        (_longer, "and gives [2, 64, 64] for a batch"),
+        (lambda given: given["single"], "returns a Tensor, and not a dict of ports"),
+    ],
+)
+def test_who_gives_another_shape_than_it_declares_is_named(
+    spoil: Callable[[Features], object], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = assemble("v13", "nano")
+    batch = collate([chain for chain in open_dataset() if len(chain) <= 32][:2])
+    model.trunk(batch)
+    encoder = model.part("encoder")
+    forward = encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda **ports: spoil(forward(**ports)))
+    with pytest.raises(MinifoldError) as caught:
+        model.trunk(batch)
+    assert str(caught.value).startswith("encoder 'contact' of plugin contact (minifold ")
+    assert said in str(caught.value)
 
 
 def test_sizes_by_rg_need_a_head_that_predicts_it() -> None:
@@ -111,7 +199,9 @@ def test_what_the_sampler_needs_is_the_main_trunk_alone() -> None:
     assert wire(load_recipe("v13")).needed_for(["single", "pair"]) == {"encoder", "pair_stack"}
 
 
-@pytest.mark.parametrize("version", list(find_versions().items))
+@pytest.mark.parametrize(
+    "version", [n for n, p in find_versions().items.items() if p.origin.distribution == "minifold"]
+)
 def test_manifests_are_what_the_code_builds(version: str) -> None:
     package = find_versions().items[version]
     manifest = build_manifest(version, read_source(version).sizes)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
+import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -193,7 +196,7 @@ def test_faults_of_the_file_are_named(
     spoil(rows)
     save_file(rows, path)
     with pytest.raises(RequestError, match=said) as error:
-        list(open_dataset().with_embeddings(EmbeddingFile(path)))
+        open_dataset().with_embeddings(EmbeddingFile(path))
     assert str(path) in str(error.value)
 
 
@@ -252,17 +255,44 @@ def test_a_run_is_sampled_and_evaluated(
         done = minifold("sample", run, *source, *few, out)
         assert done.returncode == 0, done.stderr
         assert list(out.glob("*.pdb"))
+        with (out / "samples.csv").open(newline="") as table:
+            (known,) = {row["embeddings"] for row in csv.DictReader(table)}
+        assert known == (sha256(file.read_bytes()).hexdigest() if file in source else "")
+    again = ("sample", run, "--data", "demo", "--guidance", 2, *few, tmp_path / "demo")
+    assert "going on: " in minifold(*again, "--embeddings", file).stderr
+    other = tmp_path / "other.safetensors"
+    save_file({name: rows + 1 for name, rows in rows_of_demo().items()}, other)
+    done = minifold(*again, "--embeddings", other)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"has embeddings {known}, not {sha256(other.read_bytes()).hexdigest()}" in done.stderr
     done = minifold("evaluate", run, "--embeddings", file, "--steps", 2, "--json")
     assert done.returncode == 0, done.stderr
     assert "rows of their embeddings" in done.stderr
     assert any("shuffled" in row["name"] for row in json.loads(done.stdout)["rows"])
 
 
+def test_a_run_that_cannot_go_on_is_told_how_to_begin_again_with_its_embeddings(
+    minifold: Minifold, run: Path, file: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost run"
+    shutil.copytree(run, lost, ignore=shutil.ignore_patterns("state.safetensors"))
+    done = minifold("resume", lost)
+    assert done.returncode == 2
+    words = shlex.split(done.stderr.partition("minifold train ")[2])
+    weights = ["--init-from", str(lost / "last.safetensors")]
+    assert words == [str(lost / "recipe.toml"), "--embeddings", str(file), *weights]
+    done = minifold("train", *words, "--dry-run")
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_does_not_fit_is_refused(
     minifold: Minifold, run: Path, file: Path, tmp_path: Path
 ) -> None:
-    wide, junk = tmp_path / "wide.safetensors", tmp_path / "junk.safetensors"
+    wide, junk, holes = (tmp_path / f"{name}.safetensors" for name in ("wide", "junk", "holes"))
     save_file({name: np.zeros((len(r), 7), "f4") for name, r in rows_of_demo().items()}, wide)
+    rows = rows_of_demo()
+    rows["2sdf.A"][3, 3] = np.nan
+    save_file(rows, holes)
     junk.write_text("no tensors at all, but a text that is long enough")
     nano = ("--size", "nano", "--dry-run")
     sampled = ("sample", run, "--length", 30, "--out", tmp_path / "out")
@@ -270,7 +300,11 @@ def test_what_does_not_fit_is_refused(
         (("train", "v13", *nano, "--embeddings", file), "nothing in v13 reads embeddings"),
         (("train", "v13", *nano, *WITH), "encoder 'embeddings' reads precomputed embeddings; give"),
         (("train", "v13", *nano, *WITH, "--embeddings", junk), "is not a safetensors file"),
-        (("train", "v13", *nano, *WITH, "--embeddings", tmp_path / "none"), "No such file"),
+        (("train", "v13", *nano, *WITH, "--embeddings", holes), "'2sdf.A' holds numbers that are"),
+        (
+            ("train", "v13", *nano, *WITH, "--embeddings", tmp_path / "none"),
+            f"error: {tmp_path / 'none'} cannot be read: No such file",
+        ),
         (
             ("train", run / "recipe.toml", "--dry-run", "--embeddings", wide),
             "encoder.d_embedding = 12, but the embeddings of",

@@ -56,10 +56,11 @@ def test_every_ordered_pair_is_planned_or_refused_in_words(size: str) -> None:
         have, want = (components_of(read_source(version)) for version in (source, target))
         same = {s for s in theirs if have.get(s) == want[s] and ours.get(s) == theirs[s]}
         assert set(made.carried) == same, (source, target)
-        refused = "denoiser" in theirs and "denoiser" not in same
+        refused = not same or ("denoiser" in theirs and "denoiser" not in same)
         assert bool(made.faults) == refused, (source, target)
         if refused:
-            with pytest.raises(ProtectedError, match=r"trunk only: .* the denoiser does not: "):
+            said = r"trunk only: .* the denoiser does not: " if same else "nothing carries over"
+            with pytest.raises(ProtectedError, match=said):
                 made.check()
 
 
@@ -156,7 +157,10 @@ def test_nothing_in_common_is_refused_even_if_mismatch_is_allowed() -> None:
 
 
 EDITS = {
-    "shape": ("in the file and", "it does not hold what its recipe says"),
+    "shape": (
+        "in the file and",
+        "raise the version of its ComponentSpec to 2, with [denoiser.ipa.",
+    ),
     "extra": (
         "'denoiser.blocks.1.gate.weight' is in the file alone",
         '[denoiser.ipa.2.drop] "blocks.1.gate.weight" = "why" in minifold_ipa/migrations.toml',

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from migration_helpers import structure
+from migration_helpers import edited, structure
 from minifold_core.components import ComponentSpec
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.weights import rules, verdicts
@@ -75,6 +76,29 @@ def test_rules_of_each_step_are_followed_in_turn(ipa: ComponentSpec) -> None:
 def test_rules_hold_in_any_slot_and_model(ipa: ComponentSpec) -> None:
     moved = rules.move(ipa, 2, ["blocks.5.attention.q", "other"])
     assert moved.names == {"layers.5.attention.q": "blocks.5.attention.q", "other": "other"}
+
+
+def test_a_component_of_other_shapes_is_told_what_to_write_and_that_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody changed a layer and left the version as it was."""
+    new = structure("v13", "nano")
+    old = edited(new, "shape")
+    with pytest.raises(ProtectedError, match="if 'ipa' changed since the file was written") as told:
+        plan_migration(old, new).check()
+    rules = re.findall(r'(\[denoiser\.ipa\.2\.\w+\]) (".+?" = "why")', str(told.value))
+    package = tmp_path / "reshaped_plugin"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "migrations.toml").write_text("\n".join(f"{table}\n{rule}" for table, rule in rules))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spec = ComponentSpec("denoiser", "ipa", "reshaped_plugin.config:C", "x:Y", "", version=2)
+    monkeypatch.setattr(verdicts, "component", lambda kind, name: spec)
+    tensors = {n.removeprefix("denoiser."): s for n, s in new.slots["denoiser"].items()}
+    made = plan_migration(old, risen(2, tensors, new))
+    made.check()
+    changed = [e.verdict for e in made.entries if e.slot == "denoiser" and e.verdict != "copied"]
+    assert sorted(changed) == ["dropped", "fresh"]
 
 
 @pytest.mark.parametrize(

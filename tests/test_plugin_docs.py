@@ -68,7 +68,7 @@ def reader(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.wheels
 @pytest.mark.parametrize("page", ["plugins/tutorial.md", "versions.md"])
 def test_every_block_runs_and_says_what_the_page_says(
     page: str, reader: dict[str, str], tmp_path: Path

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from minifold_core.discovery import find_versions
+from minifold_core.components import load
+from minifold_core.discovery import find_components, find_versions
+from minifold_core.errors import MinifoldError
 from minifold_core.hookspecs import PROJECT
+from minifold_core.testing.suite import CHECKS
 from plugin_files import GOOD, HOOKS, write_distribution
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,6 +51,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, source in FAULTS.items():
         write_distribution(root, f"bad-{name}", name, source)
     write_distribution(root, "good-plugin", "good", GOOD.format(name="fape2"))
+    typo = GOOD.format(name="typo").replace("FAPELoss", "FAPELos")
+    write_distribution(root, "typo-plugin", "typo", typo)
     return root
 
 
@@ -126,6 +131,32 @@ def test_checking_a_broken_plugin_says_why_it_cannot_be_used(beside: Minifold) -
     assert "plugin good (good-plugin 1.0) is switched off" in done.stderr
 
 
+def test_a_class_that_is_not_there_is_one_failure_and_nothing_else_is_run(beside: Minifold) -> None:
+    done = beside("plugins", "check", "typo")
+    assert done.returncode == 1
+    failure, *rest, summary = done.stdout.splitlines()
+    assert failure.startswith("FAIL loss/typo: 'minifold_losses.frames:FAPELos' cannot be imported")
+    assert "did you mean 'FAPELoss'?" in failure
+    assert len(rest) == len(CHECKS["loss"])
+    assert all(line.startswith("--   loss/typo ") for line in rest)
+    assert summary == f"1 checked, 1 failed, {len(rest)} not run"
+
+
+def test_a_module_that_is_not_there_is_named_with_the_nearest() -> None:
+    with pytest.raises(MinifoldError, match="did you mean 'frames'"):
+        load("minifold_losses.frame:FAPELoss")
+
+
+def test_the_list_keeps_names_whole_in_any_terminal(beside: Minifold) -> None:
+    wide, narrow = (beside("plugins", "list", COLUMNS=str(n)).stdout for n in (100, 60))
+    components = find_components().items.values()
+    modules = {offer.origin.value for offer in components}
+    assert len(modules) > 10
+    assert all(module in wide for module in modules)
+    assert all(offer.spec.name in text for offer in components for text in (wide, narrow))
+    assert not any(module in narrow for module in modules)
+
+
 def test_no_plugins_leaves_minifolds_own(beside: Minifold) -> None:
     rows = plugins(beside("plugins", "list", "--json", "--no-plugins"))
     states = {row["state"] for row in rows.values() if row["distribution"] != PROJECT}
@@ -141,7 +172,11 @@ def test_the_variable_names_the_plugins_that_are_used(beside: Minifold) -> None:
     states = {row["name"]: row["state"] for row in rows.values()}
     assert (states["good"], states["lacks"], states["raises"]) == ("ok", "broken", "off")
     assert states["ipa"] == "ok"
-    rows = plugins(beside("plugins", "list", "--json", MINIFOLD_PLUGINS="goood"))
-    (problem,) = rows["MINIFOLD_PLUGINS"]["problems"]
+    done = beside("plugins", "list", "--json", MINIFOLD_PLUGINS="goood")
+    (problem,) = plugins(done)["MINIFOLD_PLUGINS"]["problems"]
     assert problem["cause"] == "it names 'goood', which is not installed"
     assert "'good'" in problem["mend"]
+    done = beside("train", "v13", "--size", "nano", "--dry-run", MINIFOLD_PLUGINS="goood")
+    assert done.returncode == 0
+    told = "MINIFOLD_PLUGINS: it names 'goood', which is not installed; did you mean 'good'?"
+    assert done.stderr.count(told) == 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from math import ceil
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from minifold_core.cli.platform import trimming
 from minifold_core.cli.profiling import profiled
-from minifold_core.console import note, progress
+from minifold_core.console import Advance, note, progress
 
 if TYPE_CHECKING:
     from minifold_core.data.dataset import PackedDataset
@@ -27,6 +28,29 @@ def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None
         f"{sum(c[1] for c in counts):,} trainable · {dataset.splits['train']} training and "
         f"{dataset.splits['validation']} validation chains · {options.device}, {options.precision}"
     )
+
+
+@contextmanager
+def _progress(trainer: Trainer) -> Iterator[Advance]:
+    """Show how many of the steps are done; of a training with a limit of seconds, how many those.
+
+    That which is shown there may end early, with the recipe's last epoch.
+    """
+    now, limit = trainer.progress, trainer.options.max_seconds
+    if limit is None:
+        with progress("training", trainer.total_steps, now.step) as advance:
+            yield advance
+        return
+    total = ceil(limit)  # the last step may end after it
+    shown = min(int(now.seconds), total)
+    with progress("training, seconds", total, shown) as advance:
+
+        def by_seconds(steps: int, words: str = "") -> None:
+            nonlocal shown
+            before, shown = shown, min(int(now.seconds), total)
+            advance(shown - before, words)
+
+        yield by_seconds
 
 
 def train_model(
@@ -55,10 +79,10 @@ def train_model(
         run = enter(trainer)
         if group.size > 1:
             note(f"{group.size} processes")
-        if trainer.progress.step >= trainer.total_steps:
+        if trainer.used_up():
             note(
-                f"nothing is left to do: the {trainer.progress.step} steps asked for are done; "
-                "go further with --max-steps or --max-epochs"
+                f"nothing is left to do: what was asked for is done, {trainer.progress.step} "
+                "steps; go further with --max-steps, --max-epochs or --max-seconds"
             )
         if trainer.total_steps < trainer.steps_asked:
             note(
@@ -66,8 +90,7 @@ def train_model(
                 "go on with --set training.epochs=N"
             )
         with ExitStack() as around:
-            done, steps = trainer.progress.step, trainer.total_steps
-            advance = around.enter_context(progress("training", steps, done))
+            advance = around.enter_context(_progress(trainer))
             if profile and group.leads:
                 advance = around.enter_context(profiled(advance, run.directory, options.device))
             trainer.on_step = trimming(advance)

@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from minifold_core import plugin_choice
 from minifold_core.cli import (
+    ablate,
     compare,
     data,
     diagnose,
@@ -32,8 +33,8 @@ from minifold_core.cli import (
     train,
     weights,
 )
-from minifold_core.cli.plugin_commands import Commands, owner
-from minifold_core.errors import MinifoldError
+from minifold_core.cli.plugin_commands import Commands
+from minifold_core.errors import VALUE_ERROR, MinifoldError
 
 app = typer.Typer(
     name="minifold",
@@ -75,6 +76,7 @@ app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
+app.command("ablate")(ablate.ablate)
 app.command("migrate")(migrate.migrate)
 app.command("inspect")(migrate.inspect)
 app.add_typer(data.app, name="data")
@@ -119,10 +121,9 @@ def run(arguments: list[str]) -> int:
             raise
         if any(sign in str(error) for sign in ("out of memory", "enough memory", "alloc_cpu")):
             return _fail("not enough memory; ask for fewer or shorter chains at a time", 1)
-        whose = owner(arguments)
-        return _fail(
-            f"{type(error).__name__}: {error}; this is a fault of {whose}, --debug shows where", 1
-        )
+        from minifold_core.cli.blame import blame
+
+        return _fail(f"{type(error).__name__}: {error}; {blame(error, arguments)}", 1)
 
 
 def main() -> NoReturn:
@@ -157,7 +158,7 @@ def _fail(message: str, code: int) -> int:
 
 def _usage(error: TyperException) -> str:
     """Typer's complaint in one line, and where to read on."""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace(VALUE_ERROR, "")
     context = getattr(error, "ctx", None)
     return f"{message} (see {context.command_path} --help)" if context else message
 

@@ -62,7 +62,7 @@ def list_models(
     if not rows:
         print("no version fits; minifold list-models lists all")
         return
-    numbers = ("parameters", "best")
+    numbers = ("params", "best")
     listing = table("id", "status", "from", *numbers, "summary", numbers=numbers)
     for row in rows:
         published = row["published"] or {}

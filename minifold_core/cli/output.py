@@ -70,6 +70,14 @@ def table(*columns: str, numbers: tuple[str, ...] = (), caption: str | None = No
     return made
 
 
+def keeps_words(made: Table) -> bool:
+    """Whether a table breaks no word in the terminal on stdout (else in 80 columns)."""
+    from rich.console import Console
+
+    console = Console()
+    return made.__rich_measure__(console, console.options).minimum <= console.width
+
+
 def show(renderable: Any) -> None:
     """Print something rich can draw on stdout."""
     from rich.console import Console

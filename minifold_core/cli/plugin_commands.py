@@ -27,14 +27,16 @@ class Commands(TyperGroup):
         """
         return super().get_command(ctx, cmd_name) or _added(cmd_name)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for.
 
-def owner(arguments: list[str]) -> str:
-    """Whose fault an unforeseen error of a call is."""
-    name = next((word for word in arguments if not word.startswith("-")), "")
-    from minifold_core.discovery import find_components
-
-    command = find_components().commands.get(name)
-    return f"plugin {command.origin}" if command else "minifold"
+        Raises:
+            Abort: it was interrupted and had no word for that; Typer would leave without one too.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
 
 
 def _added(name: str) -> Any:

@@ -11,7 +11,7 @@ import typer
 from minifold_core.cli.embeddings import EmbeddingsOption, fitting_embeddings
 from minifold_core.cli.fitting import announce, train_model
 from minifold_core.cli.platform import choose_device
-from minifold_core.cli.train import MaxEpochsOption, MaxStepsOption
+from minifold_core.cli.train import MaxEpochsOption, MaxSecondsOption, MaxStepsOption
 from minifold_core.console import note
 from minifold_core.errors import ProtectedError, RequestError
 
@@ -24,6 +24,7 @@ def resume(
     embeddings: EmbeddingsOption = None,
     max_steps: MaxStepsOption = None,
     max_epochs: MaxEpochsOption = None,
+    max_seconds: MaxSecondsOption = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read ahead; default as before.")
     ] = None,
@@ -49,7 +50,7 @@ def resume(
     about = read_about(run.state)
     recipe = recipe_from_tables(about["recipe"], str(run.state))
     saved = about["options"]
-    asked = max_steps is not None or max_epochs is not None
+    asked = any(limit is not None for limit in (max_steps, max_epochs, max_seconds))
     options = Options(**saved | {"device": choose_device(device or saved["device"])})
     where = saved["data_path"] if data is None else data
     if data is not None and data != DEMO:
@@ -59,6 +60,7 @@ def resume(
         workers=options.workers if workers is None else workers,
         max_steps=max_steps if asked else options.max_steps,
         max_epochs=max_epochs if asked else options.max_epochs,
+        max_seconds=max_seconds if asked else options.max_seconds,
         data=data or options.data,
         data_path=where,
     )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read the data ahead.")]
 MaxStepsOption = Annotated[int | None, typer.Option(min=1, help="Stop after N optimizer steps.")]
 MaxEpochsOption = Annotated[int | None, typer.Option(min=1, help="Stop after N epochs.")]
+MaxSecondsOption = Annotated[
+    float | None, typer.Option(min=0.001, help="Stop after N seconds of training steps.")
+]
 
 
 def train(
@@ -70,6 +73,7 @@ def train(
     ] = None,
     max_steps: MaxStepsOption = None,
     max_epochs: MaxEpochsOption = None,
+    max_seconds: MaxSecondsOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     seed: Annotated[
@@ -155,6 +159,7 @@ def train(
         seed=seed,
         max_steps=max_steps,
         max_epochs=max_epochs,
+        max_seconds=max_seconds,
         workers=workers,
         compile=compile_parts,
         tensorboard=tensorboard,
@@ -212,10 +217,14 @@ def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:
 def _check_wiring(recipe: Recipe) -> None:
     """Check that the parts fit, and say which of them serve nothing."""
     from minifold_core.assembly import wire
+    from minifold_core.port_advice import losses_for
 
     wiring = wire(recipe)
     for slot in wiring.idle:
-        note(f"warning: {slot} is not trained: no active loss depends on it")
+        would = losses_for(recipe, wiring, slot)
+        way = f"--set losses.{would[0]}.weight=0.1" if would else ""
+        helps = f"; {' or '.join(would)} would train it ({way})" if would else ", nor would another"
+        note(f"warning: {slot} is not trained: no active loss depends on it{helps}")
     for slot, ports in wiring.unused.items():
         note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
 

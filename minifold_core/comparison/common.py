@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minifold_core.assembly import model_port
-from minifold_core.ports import TRUTH_PORTS
+from minifold_core.placing import model_port
+from minifold_core.ports import DATA_PORTS, NOISE_PORTS, TRUTH_PORTS
 from minifold_core.recipe import LossTerm, Recipe, Slot
 
 TOTAL = "total_fixed"
@@ -55,7 +55,8 @@ class Common:
 
 def measurable(recipe: Recipe) -> dict[str, LossTerm]:
     """The loss terms whose ports the model gives: all that count, and perhaps some of weight 0."""
-    given = {port.name for port in TRUTH_PORTS}
+    level = NOISE_PORTS if recipe.process else ()
+    given = {port.name for port in (*DATA_PORTS, *TRUTH_PORTS, *level)}
     for path, slot in recipe.slots.items():
         given |= {model_port(path, port.name) for port in slot.config.gives()}
     return {
@@ -66,7 +67,9 @@ def measurable(recipe: Recipe) -> dict[str, LossTerm]:
 
 
 def _states_differ(first: Recipe, other: Recipe, labels: Labels) -> str:
-    """Why the two never see the same noised structure in the same units; empty if they do."""
+    """Why the two never see the same of a protein, in the same units; empty if they do."""
+    if first.training.masked_residues != other.training.masked_residues:
+        return "the shares of residues that are hidden differ"
     if not (first.process and other.process):
         return (
             "" if first.process == other.process else f"only {_who(first.process, labels)} denoises"

@@ -100,10 +100,11 @@ class PackedDataset:
     def with_embeddings(
         self, embeddings: EmbeddingFile | None, splits: Sequence[str] = SPLITS
     ) -> PackedDataset:
-        """The same chains with their embeddings, which are read chain by chain.
+        """The same chains with their embeddings, which are read chain by chain when asked for.
 
         Raises:
-            RequestError: a chain of one of the ``splits`` has none, or too many or few rows.
+            RequestError: a chain of one of the ``splits`` has none, or too many or few rows, or
+                numbers that are not finite.
         """
         if embeddings is not None:
             chains = zip(self.names, self.lengths.tolist(), self.file.split[self.rows], strict=True)

@@ -55,10 +55,13 @@ class EmbeddingFile:
         return EmbeddingFile, (self.path,)
 
     def check(self, lengths: Iterable[tuple[str, int]]) -> None:
-        """Check that the chains named have a row for each of their residues; no row is read.
+        """Check that the chains named have a finite row for each of their residues.
+
+        Their rows are read, one chain at a time: what trains on them hashes the file anyway.
 
         Raises:
-            RequestError: chains are missing, or one has another number of rows.
+            RequestError: chains are missing, or one has another number of rows, or a number that is
+                not finite.
         """
         wanted = dict(lengths)
         if missing := [name for name in wanted if name not in self.rows]:
@@ -75,6 +78,8 @@ class EmbeddingFile:
                     f"{self.path}: '{name}' has {self.rows[name]} rows and the chain {length} "
                     f"residues{hint if more in START_AND_END else ''}"
                 )
+        for name in wanted:
+            self.read(name)
 
     def read(self, name: str) -> NDArray[Any]:
         """[L, e] embeddings of a chain, in the type in which they are stored.

@@ -18,7 +18,8 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".mmtf": "mmtf",
 }
-READ_AS_TEXT = "PDB, mmCIF, BinaryCIF (plain or .gz) or a CATH chain_set.jsonl"
+STRUCTURES_AS_TEXT = "PDB, mmCIF, BinaryCIF (plain or .gz)"
+READ_AS_TEXT = f"{STRUCTURES_AS_TEXT} or a CATH chain_set.jsonl"
 
 
 def format_of(path: Path) -> str | None:

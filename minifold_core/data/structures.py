@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minifold_core.data.atoms import read_atoms, refusing_broken
 from minifold_core.data.breaks import linked, residue_index
 from minifold_core.data.conformers import choose_conformers
-from minifold_core.data.files import READ_AS_TEXT, format_of, open_binary, stem_of
+from minifold_core.data.files import stem_of
 from minifold_core.data.records import Chain
-from minifold_core.errors import RequestError
 from minifold_core.residues import (
     BACKBONE_ATOMS,
     MAX_SIDECHAIN_ATOMS,
@@ -34,14 +32,6 @@ ATOM_SLOTS = {
 } | {("M", "SE"): BACKBONE_ATOMS.index("O") + 1 + SIDECHAIN_ATOMS["M"].index("SD")}
 """Place of each heavy atom in a residue: backbone, then side chain; Se of MSE stands for SD."""
 SLOTS = len(BACKBONE_ATOMS) + MAX_SIDECHAIN_ATOMS
-OPTIONAL_COLUMNS = {
-    "label_alt_id": ".",
-    "pdbx_PDB_ins_code": "?",
-    "pdbx_PDB_model_num": "1",
-    "occupancy": "1.0",
-    "label_seq_id": ".",
-}
-"""Columns of ``atom_site`` that a file may lack, and the value they then have."""
 
 
 def read_structure(path: Path) -> list[Chain]:
@@ -53,21 +43,11 @@ def read_structure(path: Path) -> list[Chain]:
     water and ligands are no part of a chain.
 
     Raises:
-        RequestError: the format is none that is read, or the file cannot be parsed; one line.
+        RequestError: see :func:`~minifold_core.data.atoms.read_atoms`.
     """
-    kind = format_of(path)
-    if kind == "mmtf":
-        raise RequestError(f"{path}: MMTF is retired and not read; get the entry as BinaryCIF")
-    if kind not in ("pdb", "cif", "bcif"):
-        raise RequestError(f"{path}: not a structure file; give {READ_AS_TEXT}")
-    try:
-        with warnings.catch_warnings(), open_binary(path) as file:
-            warnings.simplefilter("ignore")
-            atoms = _read_pdb(file) if kind == "pdb" else _read_pdbx(file, kind)
-            return chains_of(atoms, stem_of(path), path.name)
-    except Exception as error:  # a foreign parser on any bytes: whatever it raises is a bad file
-        cause = str(error).strip().partition("\n")[0] or "cut off or empty"
-        raise RequestError(f"{path}: broken or no {kind.upper()} file ({cause})") from error
+    atoms, _ = read_atoms(path)
+    with refusing_broken(path):
+        return chains_of(atoms, stem_of(path), path.name)
 
 
 def chains_of(atoms: AtomArray, stem: str, provenance: str) -> list[Chain]:
@@ -88,35 +68,6 @@ def chains_of(atoms: AtomArray, stem: str, provenance: str) -> list[Chain]:
     ids = dict.fromkeys(atoms.chain_id.tolist())
     read = (_chain(atoms[atoms.chain_id == i], _name(stem, i), provenance) for i in ids)
     return [chain for chain in read if len(chain)]
-
-
-def _read_pdb(file: BinaryIO) -> AtomArray:
-    from biotite.structure.io.pdb import PDBFile
-
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
-    atoms = PDBFile.read(text).get_structure(
-        model=1, altloc="all", extra_fields=["occupancy"], include_bonds=False
-    )
-    atoms.set_annotation("label_seq_id", np.full(len(atoms), "."))
-    return atoms
-
-
-def _read_pdbx(file: BinaryIO, kind: str) -> AtomArray:
-    from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
-
-    parsed: Any
-    if kind == "bcif":
-        parsed = BinaryCIFFile.read(file)
-    else:
-        parsed = CIFFile.read(io.TextIOWrapper(file, encoding="utf-8", errors="replace"))
-    block = parsed[next(iter(parsed))]
-    if "atom_site" not in block:
-        raise ValueError("no atom_site category")
-    sites = block["atom_site"]
-    for column, value in OPTIONAL_COLUMNS.items():
-        if column not in sites:
-            sites[column] = np.full(sites.row_count, value)
-    return get_structure(block, model=1, altloc="all", extra_fields=["occupancy", "label_seq_id"])
 
 
 def _name(stem: str, chain_id: str) -> str:

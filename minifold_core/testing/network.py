@@ -11,7 +11,14 @@ from minifold_core import interfaces
 from minifold_core.components import KINDS, Kind
 from minifold_core.errors import did_you_mean
 from minifold_core.geometry.sidechains import sidechain_atoms
-from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, READ_OUT_PORTS, STATE_PORTS, Port
+from minifold_core.ports import (
+    DATA_PORTS,
+    GIVEN_PORTS,
+    NOISE_PORTS,
+    READ_OUT_PORTS,
+    STATE_PORTS,
+    Port,
+)
 from minifold_core.testing.compare import (
     devices,
     difference,
@@ -57,6 +64,7 @@ def readable(kind: Kind) -> set[str]:
     before = KINDS if kind in ("loss", "metric") else KINDS[: KINDS.index(kind) + 1]
     there = {port.name for port in DATA_PORTS} | set(givers(before))
     there |= {port.name for port in (STATE_PORTS if kind == "denoiser" else GIVEN_PORTS)}
+    there |= {port.name for port in (NOISE_PORTS if kind == "loss" else ())}
     return there | ({port.name for port in READ_OUT_PORTS} if kind == "head" else set())
 
 

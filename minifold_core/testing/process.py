@@ -20,6 +20,9 @@ from minifold_core.testing.subject import Subject, expect
 CLOSE = 1e-5
 """States are drawn in float32."""
 STEPS = 10
+RESIDUES = 1000
+SPREAD = 0.05
+"""Of a standard deviation found from that many points: four times its standard error."""
 SEEDS = range(len(LENGTHS))
 
 
@@ -71,6 +74,36 @@ def noise(subject: Subject) -> None:
         expect(off < CLOSE, f"{name} is not centred (its points sum to {off:.2g})")
         same = name == "prior" or x.dtype == x0.dtype
         expect(same, f"{name} of {x0.dtype} coordinates is {x.dtype}")
+
+
+def variance(subject: Subject) -> None:
+    """States hold √a of the structure and √(1 - a) of unit noise, a = snr / (1 + snr)."""
+    process = build(subject)
+    mask = torch.ones(1, RESIDUES, dtype=torch.bool)
+    x0 = centred(torch.randn(1, RESIDUES, 3, generator=generators([1])[0]).double(), mask)
+
+    def deviation(noise: Tensor) -> float:
+        return float((noise.square().sum() / (3 * (RESIDUES - 1))).sqrt())
+
+    found = deviation(process.prior(mask, generators([0])))
+    expect(abs(found - 1) < SPREAD, f"the standard deviation of the prior is {found:.2f}, not 1")
+    for t in range(0, process.timesteps, max(1, process.timesteps // 8)):
+        time = torch.tensor([t])
+        snr = float(process.snr(time))
+        plain = process.noise(torch.zeros_like(x0), time, mask, generators([0]))
+        signal = process.noise(x0, time, mask, generators([0])) - plain
+        off = difference(signal, (snr / (1 + snr)) ** 0.5 * x0)
+        expect(
+            off < CLOSE,
+            f"the state at time {t} does not hold the structure times the root of "
+            f"snr / (1 + snr) (off by {off:.2g})",
+        )
+        found, right = deviation(plain), (1 + snr) ** -0.5
+        expect(
+            abs(found / right - 1) < SPREAD,
+            f"the standard deviation of the noise at time {t} is {found:.2g}, and not the root of "
+            f"1 / (1 + snr), {right:.2g}",
+        )
 
 
 def steps(subject: Subject) -> None:

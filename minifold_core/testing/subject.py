@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minifold_core.assembly import model_port
 from minifold_core.components import KINDS, SLOT_KINDS, ComponentConfig, ComponentSpec, Kind
 from minifold_core.discovery import find_components
 from minifold_core.errors import MinifoldError
+from minifold_core.placing import model_port
 from minifold_core.ports import Port
 from minifold_core.recipe_tree import FULL
 from minifold_core.testing.inputs import LENGTHS, Values, axes, draw

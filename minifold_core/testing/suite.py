@@ -62,6 +62,7 @@ _PROCESS = (
     _CONFIG,
     Check("levels", "noise grows with time, trajectories descend", process.levels),
     Check("noise", "states are centred and masked", process.noise),
+    Check("variance", "signal and noise are what snr says, of variance 1", process.variance),
     Check("steps", "lead to the prediction", process.steps),
     Check("temperature", "it scales the noise that steps add", process.temperature),
     Check("independence", "each protein has its own noise", process.independence),
@@ -106,6 +107,7 @@ class Case:
         noted = None
         try:
             found = subjects(self.spec, self.configs)
+            self.spec.implementation_class()
         except Exception as error:
             raise self._failure(self.component, error) from error
         for subject in found if self.check.every_size else small(self.spec, found):

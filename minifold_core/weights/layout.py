@@ -53,7 +53,7 @@ def read_layout(path: Path, what: str = "weights") -> Layout:
 
     Args:
         path: the file.
-        what: what errors call it.
+        what: what errors call the kind of file.
 
     Raises:
         RequestError: it cannot be read, is no safetensors file, or its header does not describe it:
@@ -75,7 +75,7 @@ def read_layout(path: Path, what: str = "weights") -> Layout:
             raise ValueError("its header is no table")
         return _layout(header, total - LENGTH - size)
     except OSError as error:
-        raise RequestError(f"{what} {path} cannot be read: {error.strerror}") from None
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not a {what} file ({_short(error)})") from None
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from minifold_core.weights.verdicts import Entry
 
 
+RESHAPED = ("drop", "fresh")
+
+
 class Fault(NamedTuple):
     """What forbids a migration, and what mends it."""
 
@@ -78,15 +81,17 @@ def _mend(slot: str, source: Structure, target: Structure, verb: str, old: str, 
     spec = component(slot_kind(slot), now.name)
     number = was.version + 1
     inside = [name.removeprefix(f"{slot}.") for name in (old, new)]
-    table = f"[{spec.kind}.{spec.name}.{number}.{verb}]"
+    # Another shape takes two rules: the file's tensor goes and the model's is fresh.
+    tables = [f"[{spec.kind}.{spec.name}.{number}.{v}]" for v in ([verb] if verb else RESHAPED)]
     rule = f'"{inside[0]}" = "{inside[1] or "why"}"'
+    rules = " and ".join(f"{table} {rule}" for table in tables)
     if now.version >= number:
-        return f"add to {where_rules_live(spec)}: {table} {rule}; or --allow-mismatch"
-    if not verb:
-        return f"it does not hold what its recipe says: {otherwise}"
+        return f"add to {where_rules_live(spec)}: {rules}; or --allow-mismatch"
+    file = "" if verb else "it does not hold what its recipe says: "
     return (
-        f"if '{spec.name}' changed, make it version {number} with {table} {rule} in "
-        f"{where_rules_live(spec)}; else {otherwise}"
+        f"if '{spec.name}' changed since the file was written, raise the version of its "
+        f"ComponentSpec to {number}, with {rules} in {where_rules_live(spec)}; else {file}"
+        f"{otherwise}"
     )
 
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from biotite.structure import AtomArray, filter_amino_acids, get_residue_starts
-from biotite.structure.io import pdb, pdbx
+from biotite.structure import AtomArray, CellList, filter_amino_acids, get_residue_starts
 
 from minifold_core.batch import ProteinBatch
+from minifold_core.data.atoms import read_atoms
 from minifold_core.data.breaks import residue_index
-from minifold_core.data.files import format_of, open_binary
+from minifold_core.data.conformers import choose_conformers
 from minifold_core.errors import RequestError
 from minifold_core.residues import BACKBONE_ATOMS, THREE_TO_ONE, encode
 
 ONE_LETTER = THREE_TO_ONE | {"MSE": "M"}
 BETWEEN_CHAINS = 1000
 """Places along the chain from the end of one chain to the beginning of the next."""
+MAX_C_N = 2.0
+"""Longest distance in ångström that still counts as a peptide bond (ideal: 1.33)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Backbone:
         xyz: [L, 4, 3] N, Cα, C, O in ångström, 0 where unknown.
         known: [L, 4] which of them are.
         index: [L] positions along the chains, one behind another.
+        models: how many models the file has, of which this is the first.
     """
 
     atoms: AtomArray
@@ -43,6 +43,7 @@ class Backbone:
     xyz: np.ndarray
     known: np.ndarray
     index: np.ndarray
+    models: int
 
     @property
     def packable(self) -> np.ndarray:
@@ -50,6 +51,12 @@ class Backbone:
         return self.known[:, :3].all(-1) & np.array(
             [letter != "X" for letter in self.letters], bool
         )
+
+    @property
+    def unpacked(self) -> list[str]:
+        """The residues that are not packable, such as ``SEP B45``."""
+        heads = (self.atoms[start] for start in self.starts[:-1][~self.packable])
+        return [f"{x.res_name} {x.chain_id}{x.res_id}{x.ins_code}".strip() for x in heads]
 
     def batch(self) -> ProteinBatch:
         """The residues as a batch of one, on the CPU."""
@@ -65,52 +72,68 @@ class Backbone:
 def read_backbone(path: Path) -> Backbone:
     """The proteins of the first model of a structure file.
 
+    A residue is part of a protein if it is an amino acid of an ATOM record or has a place in the
+    sequence that the file states, or if a peptide bond holds it, as it does modified residues and
+    caps in HETATM records. Each residue is in its conformer of highest occupancy.
+
     Raises:
         RequestError: it cannot be read, or no residue has N, Cα and C; one line.
     """
-    kind = format_of(path)
-    if kind not in ("pdb", "cif", "bcif"):
-        raise RequestError(f"{path}: no structure file; give a PDB, mmCIF or BinaryCIF file")
-    try:
-        with warnings.catch_warnings(), open_binary(path) as file:
-            warnings.simplefilter("ignore")
-            atoms = _parse(file, kind)
-    except Exception as error:  # a foreign parser on any bytes: whatever it raises is a bad file
-        cause = str(error).strip().partition("\n")[0] or "cut off or empty"
-        raise RequestError(f"{path}: broken or no {kind.upper()} file ({cause})") from error
-    protein = filter_amino_acids(atoms) & (~atoms.hetero | (atoms.res_name == "MSE"))
-    atoms = atoms[protein & ~np.isin(atoms.element, ("H", "D")) & np.isfinite(atoms.coord).all(-1)]
-    found = _residues(atoms)
-    if not found.packable.any():
-        raise RequestError(f"{path}: no residue with N, CA and C: there is no backbone to pack")
-    return found
+    atoms, models = read_atoms(path)
+    heavy = ~np.isin(atoms.element, ("H", "D")) & np.isfinite(atoms.coord).all(-1)
+    found = _residues(_of_proteins(choose_conformers(atoms[heavy])), models)
+    if found.packable.any():
+        return found
+    if found.known[:, 1].any() and not found.known[:, [0, 2]].any():
+        raise RequestError(
+            f"{path}: of its residues only CA is there, and side chains stand on N, CA and C; "
+            "minifold sample --rebuild builds them on what it samples"
+        )
+    raise RequestError(
+        f"{path}: none of the twenty amino acids with N, CA and C: there is no backbone to pack"
+    )
 
 
-def _parse(file: Any, kind: str) -> AtomArray:
-    if kind == "bcif":
-        return pdbx.get_structure(pdbx.BinaryCIFFile.read(file), model=1)
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
-    if kind == "cif":
-        return pdbx.get_structure(pdbx.CIFFile.read(text), model=1)
-    return pdb.PDBFile.read(text).get_structure(model=1, include_bonds=False)
+def _of_proteins(atoms: AtomArray) -> AtomArray:
+    starts, xyz, known = _backbones(atoms)
+    first = atoms[starts[:-1]]
+    native = ~first.hetero | (first.res_name == "MSE") | np.char.isdigit(first.label_seq_id)
+    kept = filter_amino_acids(first) & native
+    kept[_bonded(xyz, known)] = True
+    return atoms[np.repeat(kept, np.diff(starts))]
 
 
-def _residues(atoms: AtomArray) -> Backbone:
+def _bonded(xyz: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The rows of residues whose C or N has another's N or C beside it, wherever that is listed."""
+    with_n, with_c = np.flatnonzero(known[:, 0]), np.flatnonzero(known[:, 2])
+    if not len(with_n) or not len(with_c):
+        return np.zeros(0, int)
+    near = CellList(xyz[with_n, 0], MAX_C_N).get_atoms(xyz[with_c, 2], MAX_C_N)
+    c, place = np.nonzero(near >= 0)
+    before, after = with_c[c], with_n[near[c, place]]
+    return np.concatenate([before[before != after], after[before != after]])
+
+
+def _backbones(atoms: AtomArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``starts``, ``xyz`` and ``known`` of all residues; see :class:`Backbone`."""
     starts = get_residue_starts(atoms, add_exclusive_stop=True) if len(atoms) else np.zeros(1, int)
     length = len(starts) - 1
+    row = np.repeat(np.arange(length), np.diff(starts))
     xyz, known = np.zeros((length, 4, 3), np.float32), np.zeros((length, 4), bool)
-    for row in range(length):
-        part = atoms[starts[row] : starts[row + 1]]
-        for place, name in enumerate(BACKBONE_ATOMS):
-            (at,) = np.nonzero(part.atom_name == name)
-            if len(at):
-                xyz[row, place], known[row, place] = part.coord[at[0]], True
+    for place, name in enumerate(BACKBONE_ATOMS):
+        at = np.flatnonzero(atoms.atom_name == name)
+        xyz[row[at], place], known[row[at], place] = atoms.coord[at], True
+    return starts, xyz, known
+
+
+def _residues(atoms: AtomArray, models: int) -> Backbone:
+    starts, xyz, known = _backbones(atoms)
     letters = "".join(ONE_LETTER.get(name, "X") for name in atoms.res_name[starts[:-1]].tolist())
-    index = np.zeros(length, np.int64)
+    index = np.zeros(len(letters), np.int64)
     chains, last = atoms.chain_id[starts[:-1]], -BETWEEN_CHAINS
     for chain in dict.fromkeys(chains.tolist()):
         own = chains == chain
         places = residue_index(xyz[own], known[own], atoms.res_id[starts[:-1]][own])
         index[own] = last + BETWEEN_CHAINS + places
         last = int(index[own].max())
-    return Backbone(atoms, starts, letters, xyz, known, index)
+    return Backbone(atoms, starts, letters, xyz, known, index, models)

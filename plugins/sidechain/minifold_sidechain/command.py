@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from minifold_core.cli.platform import DeviceOption, choose_device
+
 app = typer.Typer(help="Side chains: pack them onto a backbone.", no_args_is_help=True)
 
 
@@ -23,14 +25,18 @@ def pack(
         Path | None,
         typer.Option(metavar="RUN|FILE|ID:TAG", help="Of a packer; default those that ship."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: DeviceOption = "auto",
 ) -> None:
     """Give every residue whose N, Cα and C are known all its heavy side-chain atoms.
 
-    Side chains in the file are not read. The backbone, chains and residue numbers stay; of several
-    conformers the one of highest occupancy does; hydrogens, ligands and water are left out. The
-    B-factors of side chains are 100 times the probability of the rotamer that was chosen.
+    Side chains in the file are not seen. The backbone, chains and residue numbers of the first
+    model stay; of several conformers the one of highest occupancy does. Residues that are none of
+    the twenty, or lack N, Cα or C, keep the heavy atoms that they have and are named;
+    selenomethionine becomes methionine. Hydrogens, ligands, water and nucleic acids are left out.
+    The B-factors of side chains are 100 times the probability of the rotamer that was chosen, all
+    others are 0. An existing --out is refused.
     """
+    chosen = choose_device(device)
     from minifold_sidechain.pack import pack_file
 
-    print(pack_file(file, out, weights, device))
+    print(pack_file(file, out, weights, chosen))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from biotite.structure import Atom as BiotiteAtom
-from biotite.structure import AtomArray, array
+from biotite.structure import AtomArray, BadStructureError, array
 from biotite.structure.io import pdb, pdbx
 from torch import Tensor
 
 from minifold_core.discovery import version_package
-from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.errors import ProtectedError, RequestError, did_you_mean
 from minifold_core.files import atomic
 from minifold_core.model import FoldModel
 from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE, SIDECHAIN_ATOMS
@@ -24,25 +24,40 @@ from minifold_core.weights.shipped import shipped_weights
 from minifold_sidechain.backbones import Backbone, read_backbone
 
 WRITTEN = (".pdb", ".cif", ".bcif")
+NAMED = 10
+"""Residues at most that are named because they were not packed."""
+PDB_LAST_RESIDUE = 9999
 
 
-def pack_file(file: Path, out: Path, weights: Path | None, device: str) -> str:
+def pack_file(file: Path, out: Path, weights: Path | None, device: torch.device) -> str:
     """Pack ``file``, write ``out``, and say what was done.
 
     Raises:
         RequestError: the file cannot be read or has no backbone, the suffix of ``out`` is none that
-            is written, or the weights are no packer's.
+            is written or its format cannot hold the structure, or the weights are no packer's.
+        ProtectedError: ``out`` exists.
         MinifoldError: ``out`` cannot be written.
     """
     if out.suffix not in WRITTEN:
         raise RequestError(f"{out}: '{out.suffix}': {did_you_mean(out.suffix, WRITTEN)}")
-    model, name = find_packer(weights)
+    if out.exists():
+        raise ProtectedError(f"{out} exists; choose another --out")
     backbone = read_backbone(file)
+    model, name = find_packer(weights)
     sidechain, chance = predict(model.to(device), backbone)
     write(packed(backbone, sidechain, chance), out)
-    count, rest = int(backbone.packable.sum()), int((~backbone.packable).sum())
-    left = f"; {rest} without N, CA, C or a known kind left as they are" if rest else ""
-    return f"{count} residues packed by {name}: {out}{left}"
+    done = f"{_residues(int(backbone.packable.sum()))} packed by {name}: {out}"
+    if left := backbone.unpacked:
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        stay = "they are" if len(left) > 1 else "it is"
+        done += f"; {_residues(len(left))} kept as {stay}: {', '.join(left[:NAMED])}{more}"
+    if backbone.models > 1:
+        done += f"; the first of {backbone.models} models"
+    return done
+
+
+def _residues(count: int) -> str:
+    return f"{count} residue{'' if count == 1 else 's'}"
 
 
 def find_packer(weights: Path | None) -> tuple[FoldModel, str]:
@@ -84,7 +99,7 @@ def packed(backbone: Backbone, sidechain: np.ndarray, chance: np.ndarray) -> Ato
         given = backbone.atoms[backbone.starts[row] : backbone.starts[row + 1]]
         if not backbone.packable[row]:
             atoms += [
-                _atom(given[0], x.coord, x.atom_name, x.element, x.res_name, 0.0) for x in given
+                _atom(x, x.coord, x.atom_name, x.element, x.res_name, 0.0, x.hetero) for x in given
             ]
             continue
         three = ONE_TO_THREE[letter]
@@ -99,7 +114,13 @@ def packed(backbone: Backbone, sidechain: np.ndarray, chance: np.ndarray) -> Ato
 
 
 def _atom(
-    like: BiotiteAtom, coord: np.ndarray, name: str, element: str, residue: str, b: float
+    like: BiotiteAtom,
+    coord: np.ndarray,
+    name: str,
+    element: str,
+    residue: str,
+    b: float,
+    hetero: bool = False,
 ) -> BiotiteAtom:
     return BiotiteAtom(
         np.asarray(coord, np.float32).round(3),
@@ -107,7 +128,7 @@ def _atom(
         res_id=like.res_id,
         ins_code=like.ins_code,
         res_name=residue,
-        hetero=False,
+        hetero=hetero,
         atom_name=name,
         element=element,
         b_factor=round(b, 2),
@@ -116,11 +137,21 @@ def _atom(
 
 
 def write(atoms: AtomArray, out: Path) -> None:
-    """Write a structure; the file appears complete or not at all."""
+    """Write a structure; the file appears complete or not at all.
+
+    Raises:
+        RequestError: it does not fit the columns of a PDB file.
+        MinifoldError: the file cannot be written.
+    """
     file: Any
     if out.suffix == ".pdb":
+        if (last := atoms.res_id.max()) > PDB_LAST_RESIDUE:  # biotite would begin at 1 again
+            raise RequestError(f"{out}: residue {last} does not fit a PDB file; use .cif")
         file = pdb.PDBFile()
-        file.set_structure(atoms)
+        try:
+            file.set_structure(atoms)
+        except BadStructureError as error:
+            raise RequestError(f"{out}: does not fit a PDB file ({error}); use .cif") from error
         chains = [line[21] for line in file.lines]
         ends = [a != b for a, b in zip(chains, [*chains[1:], ""], strict=True)]
         lines = zip(file.lines, ends, strict=True)

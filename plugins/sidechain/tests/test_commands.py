@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from biotite.structure import filter_amino_acids
 from biotite.structure.io import load_structure, save_structure
 from safetensors.torch import load_file
@@ -103,22 +104,39 @@ def test_packing_needs_no_weights_of_one_s_own(
     assert "shipped" in done.stdout
 
 
-def test_refusals_are_one_line(minifold: Minifold, run: Path, bare: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.pdb"
-    broken.write_text("nothing\n")
+def test_refusals_are_one_line(minifold: Minifold, bare: Path, tmp_path: Path) -> None:
     other = tmp_path / "contact"
     assert minifold("train", "contact", "--size", "nano", "--max-steps", 1, "--run-dir", other)
+    out = tmp_path / "a.pdb"
     for words, arguments in {
-        "'.xyz'": (bare, "--out", tmp_path / "a.xyz", "--weights", run),
-        "broken.pdb": (broken, "--out", tmp_path / "a.pdb", "--weights", run),
-        "is no packer": (bare, "--out", tmp_path / "a.pdb", "--weights", other),
-        "does not exist": (bare, "--out", tmp_path / "a.pdb", "--weights", tmp_path / "none"),
+        "'.xyz'": (bare, "--out", tmp_path / "a.xyz"),
+        "nowhere.pdb: no such file": (tmp_path / "nowhere.pdb", "--out", out),
+        "is no packer": (bare, "--out", out, "--weights", other),
+        "does not exist": (bare, "--out", out, "--weights", tmp_path / "none"),
+        "--device foo: choose auto, cpu": (bare, "--out", out, "--device", "foo"),
     }.items():
         done = minifold("sidechain", "pack", *arguments)
         assert done.returncode == 2, (words, done.stderr)
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
-        assert not (tmp_path / "a.pdb").exists()
+        assert not out.exists()
+
+
+def test_an_existing_file_is_not_replaced(minifold: Minifold, bare: Path) -> None:
+    before = bare.read_bytes()
+    done = minifold("sidechain", "pack", bare, "--out", bare)
+    assert done.returncode == 3, done.stderr
+    assert f"{bare} exists; choose another --out" in done.stderr
+    assert bare.read_bytes() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
+def test_a_device_that_is_not_there_is_refused(
+    minifold: Minifold, bare: Path, tmp_path: Path
+) -> None:
+    done = minifold("sidechain", "pack", bare, "--out", tmp_path / "a.pdb", "--device", "cuda")
+    assert done.returncode == 2, done.stderr
+    assert "--device cuda: this machine has none; use --device auto" in done.stderr
 
 
 def test_the_head_learns_inside_v14_and_moves_nothing_else(
