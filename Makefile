@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	@echo "      $(BIN)/minifold train v13 --size nano --data mine.safetensors"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist load -m "not wheels" $(PYTEST)
 
 wheels: $(INSTALLED)
 	scripts/check_wheels.sh $(BIN)/python

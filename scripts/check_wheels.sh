@@ -18,17 +18,28 @@ cd "$work"
 
 "$bin/pip" install --quiet --no-deps --no-index wheels/minifold-0*.whl
 "$bin/python" -c "import minifold_core, sys; assert minifold_core.__file__.startswith(sys.prefix), minifold_core.__file__"
-versions=$("$bin/minifold" list-models --json | "$bin/python" -c 'import json, sys; print(*(v["id"] for v in json.load(sys.stdin)))')
-echo "core wheel: $versions"
-before=
-for version in $versions; do
-  "$bin/minifold" train "$version" --size nano --max-steps 1 --run-dir "run-$version" >/dev/null 2>&1
-  if [ -n "$before" ]; then
-    "$bin/minifold" compare "$before" "$version" >/dev/null
-    "$bin/minifold" migrate "run-$before" --to "$version" --allow-mismatch --out "moved-$version.safetensors" >/dev/null
-  fi
-  before=$version
-done
+"$bin/minifold" list-models
+# In one process, for each command alone would import torch anew.
+"$bin/python" - >commands.log 2>&1 <<'END' || { cat commands.log; exit 1; }
+from itertools import pairwise
+
+from minifold_core.cli.main import run
+from minifold_core.discovery import find_versions
+
+
+def minifold(command: str) -> None:
+    print("$ minifold", command, flush=True)
+    assert run(command.split()) == 0
+
+
+versions = list(find_versions().items)
+assert len(versions) >= 10, versions
+for version in versions:
+    minifold(f"train {version} --size nano --max-steps 1 --run-dir run-{version}")
+for before, after in pairwise(versions):
+    minifold(f"compare {before} {after}")
+    minifold(f"migrate run-{before} --to {after} --allow-mismatch --out moved-{after}.safetensors")
+END
 "$bin/minifold" sample run-v14 --sequence MQIFVKTLTGKTITLEVEPS --steps 2 --out core-sample
 
 "$bin/pip" install --quiet --no-deps --no-index wheels/minifold_sidechain-*.whl
@@ -41,3 +52,9 @@ done
 "$bin/minifold" doctor
 # Its tests lie in the source tree, the package that they import does not.
 "$bin/python" -m pytest -q -n auto -p no:cacheprovider "$root/plugins/sidechain/tests"
+# The pages for authors of plugins, followed to the letter where no source tree is in reach.
+mkdir -p pages/tests
+cp -r "$root/docs" pages/docs
+cp "$root/tests/test_plugin_docs.py" pages/tests
+"$bin/python" -m pytest -q -n auto -p no:cacheprovider -W ignore::pytest.PytestUnknownMarkWarning \
+  -m wheels pages/tests

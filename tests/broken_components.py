@@ -236,6 +236,19 @@ class DriftingProcess(DDPM):
         return super().prior(mask, generators) + mask[..., None]
 
 
+class ExplodingProcess(DDPM):
+    """States of EDM's own scale, x0 + σ ε."""
+
+    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generators: Generators) -> Tensor:
+        return super().noise(x0, t, mask, generators) / self.signal[t].sqrt()[:, None, None]
+
+
+class QuietProcess(DDPM):
+    def noise(self, x0: Tensor, t: Tensor, mask: Tensor, generators: Generators) -> Tensor:
+        signal = self.signal[t].sqrt()[:, None, None] * x0
+        return signal + 0.9 * (super().noise(x0, t, mask, generators) - signal)
+
+
 class SharingProcess(DDPM):
     def prior(self, mask: Tensor, generators: Generators) -> Tensor:
         return super().prior(mask, [generators[0]] * len(mask))

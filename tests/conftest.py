@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from forked import command
 from minifold_core import discovery
 from minifold_core.batch import ProteinBatch
 from minifold_core.data.batching import collate
@@ -22,9 +24,26 @@ Result = subprocess.CompletedProcess[str]
 torch.set_num_threads(1)
 
 
+BEGAN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A limit for machines that are slower than the suite was made for."""
+    parser.addoption(
+        "--none-after", type=float, metavar="SECONDS", help="Skip tests that would begin later."
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that workers end together."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Quick tests come first: where time runs out, it is slow ones that are left out."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin nothing when the time is up; the summary counts what was left out."""
+    limit = item.config.getoption("--none-after")
+    if limit is not None and time.monotonic() - BEGAN > limit:
+        pytest.skip(f"more than {limit:.0f} s had passed")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,10 +60,14 @@ def minifold(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     home = tmp_path_factory.mktemp("user")
 
     def run(*arguments: object, cwd: Path = home, **environment: str) -> Result:
+        asked = [str(argument) for argument in arguments]
+        variables = os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"} | environment
+        if "PYTHONPATH" not in environment:  # which counts at the start of an interpreter alone
+            return command(asked, cwd, variables)
         return subprocess.run(
-            [sys.executable, "-m", "minifold_core.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "minifold_core.cli.main", *asked],
             cwd=cwd,
-            env=os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"} | environment,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,

@@ -6,13 +6,18 @@ units, ``known`` [L], ``index`` [L] residue numbers.
 
 from __future__ import annotations
 
+import warnings
 from itertools import product
 from math import exp, log, log1p, sqrt
 
+import biotite.structure as struc
 import numpy as np
 from numpy.linalg import norm
+from scipy.spatial.transform import Rotation
+from scipy.special import log_softmax
 
 UNIT = 10.0
+MASK, FIRST_AMINO_ACID = 1, 5
 
 
 def mean(values):
@@ -109,4 +114,39 @@ def clash(x, contacts, known, index):
     free = [(i, j) for i, j in pairs(known) if not (abs(i - j) == 1 and min(i, j) in bonded)]
     return mean(
         ((1 + 2 * contacts[i, j]) * max(3.0 / UNIT - norm(x[i] - x[j]), 0.0)) ** 2 for i, j in free
+    )
+
+
+def aligned_mse(x, y, known):
+    x, y = x[known], y[known]
+    x, y = x - x.mean(0), y - y.mean(0)
+    with warnings.catch_warnings():  # few points leave the rotation undetermined
+        warnings.simplefilter("ignore", UserWarning)
+        laid = Rotation.align_vectors(x, y)[0].apply(y) if len(x) > 1 else y
+    return mean(norm(a - b) ** 2 for a, b in zip(x, laid, strict=True))
+
+
+def smooth_lddt(x, y, known, cutoff=15.0):
+    near = [(i, j) for i, j in pairs(known) if UNIT * norm(y[i] - y[j]) < cutoff]
+
+    def lost(i, j):
+        error = UNIT * abs(norm(x[i] - x[j]) - norm(y[i] - y[j]))
+        return 1 - mean(1 / (1 + exp(error - c)) for c in (0.5, 1, 2, 4))
+
+    return mean(lost(i, j) for i, j in near)
+
+
+def masked_residues(logits, seen, native):
+    places = [i for i in range(len(seen)) if seen[i] == MASK and native[i] >= FIRST_AMINO_ACID]
+    return mean(-log_softmax(logits[i])[native[i] - FIRST_AMINO_ACID] for i in places)
+
+
+def secondary(logits, y, known, index):
+    places = np.flatnonzero(known)
+    atoms = struc.AtomArray(len(places))
+    atoms.coord, atoms.res_id = UNIT * y[places], index[places] + 1
+    atoms.res_name[:], atoms.atom_name[:], atoms.chain_id[:] = "ALA", "CA", "A"
+    states = struc.annotate_sse(atoms) if len(places) > 5 else ["c"] * len(places)
+    return mean(
+        -log_softmax(logits[i])["cab".index(s)] for i, s in zip(places, states, strict=True)
     )

@@ -22,16 +22,23 @@ def minifold_components():
 
 
 def write_distribution(
-    root: Path, distribution: str, entry: str, source: str, group: str = "minifold.plugins"
+    root: Path,
+    distribution: str,
+    entry: str,
+    source: str,
+    group: str = "minifold.plugins",
+    needs: tuple[str, ...] = (),
 ) -> str:
     """Write a distribution of one module with one entry point ``NAME[=VALUE]`` to a directory of
-    ``sys.path``; return the module's name.
+    ``sys.path``; return the module's name. ``needs`` are other distributions, as pip writes them.
     """
     module = distribution.replace("-", "_")
     (root / f"{module}.py").write_text(source)
     info = root / f"{module}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    lines = ["Metadata-Version: 2.1", f"Name: {distribution}", "Version: 1.0"]
+    lines += [f"Requires-Dist: {need}" for need in needs]
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
     name, _, value = entry.partition("=")
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value or module}\n")
     return module

@@ -119,6 +119,16 @@ def test_head_gives_symmetric_logits_in_full_precision_and_stops_gradients() -> 
     assert all(weight.grad.abs().sum() > 0 for weight in made.parameters())
 
 
+def test_the_head_may_let_its_gradients_through() -> None:
+    pair = torch.randn(1, 5, 5, 10, requires_grad=True)
+    attached = BinnedDistanceHead(BinnedDistanceHeadConfig(detached=False), {"pair": 10})
+    attached.load_state_dict(head().state_dict())
+    logits = attached(pair=pair)["distogram_logits"]
+    assert torch.equal(logits, head()(pair=pair)["distogram_logits"])
+    logits.pow(2).sum().backward()
+    assert pair.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("size", ["full", "nano"])
 def test_v10_trains_the_pair_stack_by_its_other_losses_alone(
     size: str, demo_batch: ProteinBatch
@@ -154,13 +164,24 @@ def test_v10_has_its_published_size_and_v11_another_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "term", "way_out"),
-    [("v13", "aux_distogram", "binned_distance"), ("v10", "aux_dist", "ordinal_distance")],
+    ("version", "term", "said"),
+    [
+        (
+            "v13",
+            "aux_distogram",
+            "Use --with heads.binned_distance=binned_distance, or --set losses.",
+        ),
+        (
+            "v10",
+            "aux_dist",
+            "'ordinal_distance' gives it where there is port 'aux_pair'. Use --set",
+        ),
+    ],
 )
-def test_no_loss_takes_the_other_heads_logits(version: str, term: str, way_out: str) -> None:
+def test_no_loss_takes_the_other_heads_logits(version: str, term: str, said: str) -> None:
     with pytest.raises(RequestError) as refused:
         wire(load_recipe(version, values={f"losses.{term}.weight": 1.0}))
-    assert f"Use heads.NAME '{way_out}', or --set losses.{term}.weight=0" in str(refused.value)
+    assert said in str(refused.value)
 
 
 def test_both_heads_side_by_side() -> None:

@@ -14,6 +14,7 @@ import pytest
 from biotite.structure.io import load_structure
 
 from minifold_core.data.dataset import DEMO_PATH, open_dataset
+from minifold_core.discovery import find_versions
 from minifold_core.weights.header import read_header
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,7 +35,7 @@ def test_the_surface_is_what_the_documents_name(minifold: Minifold) -> None:
     text = minifold("--help").stdout
     commands = ("list-models", "show", "train", "sample", "evaluate", "data", "doctor")
     commands += ("migrate", "inspect", "plugins", "plot", "weights", "diagnose")
-    commands += ("runs", "slurm", "gates", "judge", "resume", "compare", "report")
+    commands += ("runs", "slurm", "gates", "judge", "resume", "compare", "report", "ablate")
     assert all(f"  {command} " in text for command in commands)
     assert minifold().returncode == 0
     assert minifold("--version").stdout.startswith("minifold ")
@@ -44,18 +45,10 @@ def test_list_models_json_has_the_contract_keys(minifold: Minifold) -> None:
     done = minifold("list-models", "--json")
     rows = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [row["id"] for row in rows] == [
-        "contact",
-        "v8",
-        "v9",
-        "v10",
-        "v11",
-        "v11b",
-        "v12",
-        "v12b",
-        "v13",
-        "v14",
-    ]
+    ids = [row["id"] for row in rows]
+    assert sorted(ids) == sorted(find_versions().items)
+    line = ["contact", "v8", "v9", "v10", "v11", "v11b", "v12", "v12b", "v13", "v14"]
+    assert [name for name in ids if name in line] == line, "in the order of the research line"
     keys = "id summary status parents components parameters trainable_parameters weights published"
     for row in rows:
         assert {*keys.split(), "plugin", "distribution"} <= set(row)

@@ -177,11 +177,12 @@ def test_the_floors_of_one_point_are_those_that_the_facts_state() -> None:
 
     floors = {
         **{"bond": 3, "clash": 2, "chirality": 2, "angle": 2},
+        **{"aligned_mse": 2, "smooth_lddt": 2},
         **{"bb_fape": 2, "bb_bond": 3, "bb_angle": 2, "omega": 0, "phi_psi": 0},
     }
     for name, digits in floors.items():
         assert fact(name, "floor").startswith(f"{value(name, point):.{digits}f} ")
-    for name, digits in {"bb_angle": 4, "omega": 3}.items():
+    for name, digits in {"bb_angle": 4, "omega": 3, "smooth_lddt": 2}.items():
         assert f"{value(name, native):.{digits}f}" in fact(name, "target")
     sizes = (truth.ca.pow(2).sum((1, 2)) / truth.mask.sum(1)).sqrt().log()
     assert f" {sizes.var(correction=0):.2f} in the demo set" in fact("rg", "floor")

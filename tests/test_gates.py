@@ -139,7 +139,7 @@ def test_g2_stops_noise_of_wrong_variance(
 
     def noise(self: DDPM, x0: Tensor, t: Tensor, mask: Tensor, generators: Any) -> Tensor:
         clean = own(self, x0, t, mask, generators)
-        signal = (self._signal.sqrt()[t])[:, None, None].to(x0) * x0
+        signal = (self.signal.sqrt()[t])[:, None, None].to(x0) * x0
         return signal + factor**0.5 * (clean - signal)
 
     monkeypatch.setattr(DDPM, "noise", noise)

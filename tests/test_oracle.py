@@ -10,8 +10,7 @@ from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.diffusion.sampler import sample
 from minifold_core.evaluation.metrics import compare_structures
 from minifold_core.interfaces import Features
-from minifold_core.recipe import load_recipe
-from minifold_core.training.objective import build_process
+from process_cases import PROCESSES
 
 
 class Oracle:
@@ -31,10 +30,12 @@ class Oracle:
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_ddim_returns_the_native_structures(eta: float, demo_batch: ProteinBatch) -> None:
-    process = build_process(load_recipe("v13"))
+@pytest.mark.parametrize("name", PROCESSES)
+def test_sampling_returns_the_native_structures(
+    name: str, eta: float, demo_batch: ProteinBatch
+) -> None:
     generators = [torch.Generator().manual_seed(i) for i in range(len(demo_batch))]
-    made = sample(Oracle(), process, demo_batch, generators=generators, eta=eta)
+    made = sample(Oracle(), PROCESSES[name], demo_batch, generators=generators, eta=eta)
     scores = compare_structures(made.coords, demo_batch.ca, demo_batch.ca_mask)
     assert scores["tm"].min() > 0.9999
     assert scores["lddt"].min() > 0.9999

@@ -122,6 +122,7 @@ def test_only_samples_of_the_same_call_are_kept(tmp_path: Path) -> None:
         ({"seed": 1}, "b-2.pdb exists and has seed 0, not 1; choose another --out"),
         ({"settings": SamplingConfig(steps=7)}, "has steps 50, not 7"),
         ({"weights": "1" * 64}, "has weights 0000"),
+        ({"embeddings": "1" * 64}, "has embeddings none, not 1111"),
         ({"rebuilt": True}, "has rebuilt False, not True"),
         ({"sequence": SEQUENCE[::-1]}, f"has sequence {SEQUENCE}, not"),
         ({"trajectory": True}, r"lists b-2.pdb, but .*b-2.xt.pdb is not there"),

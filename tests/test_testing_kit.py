@@ -81,6 +81,8 @@ def test_a_sound_component_passes(name: str) -> None:
         ("RisingProcess", "levels", "snr does not fall from each time to the next"),
         ("ShortProcess", "levels", "1 steps asked for, trajectory has 0"),
         ("DriftingProcess", "noise", "prior is not centred"),
+        ("ExplodingProcess", "variance", "does not hold the structure times the root"),
+        ("QuietProcess", "variance", "noise at time 0 is 0.0058, and not the root of"),
         ("SharingProcess", "independence", "prior of protein 2 depends on batch mates"),
         ("DeafProcess", "temperature", "the same noise at temperature 1 as at 0"),
         ("HastyProcess", "steps", "the step to no noise does not return the prediction"),

@@ -17,6 +17,7 @@ from minifold_core.report.structures import superposed
 from run_files import rows, write_run
 
 pytest_plugins = ("chromium",)
+pytestmark = pytest.mark.slow  # a browser starts
 
 OpenPage = Callable[..., Page]
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
