@@ -8,12 +8,11 @@ from math import inf, isnan
 from typing import TYPE_CHECKING
 
 from minifold_core.errors import MinifoldError
+from minifold_core.ports import CONFIDENCE_PORT
 
 if TYPE_CHECKING:
     from minifold_core.folding import Fold
     from minifold_core.model import FoldModel
-
-CONFIDENCE_PORT = "plddt"
 
 Samples = Collection[tuple[str, int]]
 """Names of targets with copy numbers."""
@@ -21,7 +20,7 @@ Samples = Collection[tuple[str, int]]
 
 def gives_confidence(model: FoldModel) -> bool:
     """Whether a head of the model says what lDDT it expects of each residue of a sample."""
-    return any(CONFIDENCE_PORT in step.gives.values() for step in model.wiring.steps)
+    return any(CONFIDENCE_PORT.name in step.gives.values() for step in model.wiring.steps)
 
 
 def copy_of(draw: int, best_of: int) -> int:

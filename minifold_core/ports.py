@@ -77,6 +77,8 @@ STATE_PORTS = (
     Port("coords_prev", "B,L,3", width=3),
 )
 """What the denoiser may read beside the trunk."""
+CONFIDENCE_PORT = Port("plddt", "B,L")
+"""The lDDT of each residue of a finished structure, 0 to 1, as a head expects it."""
 NOISE_PORTS = (Port("snr", "B"),)
 """What losses may read of the noise level, in a recipe with a process."""
 SAMPLED_PORT = Port("sampled", "B,L,3", width=3)

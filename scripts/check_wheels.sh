@@ -32,11 +32,12 @@ def minifold(command: str) -> None:
     assert run(command.split()) == 0
 
 
+line = "contact v8 v9 v10 v11 v11b v12 v12b v13 v14".split()
 versions = list(find_versions().items)
-assert len(versions) >= 10, versions
+assert set(line) <= set(versions), versions
 for version in versions:
     minifold(f"train {version} --size nano --max-steps 1 --run-dir run-{version}")
-for before, after in pairwise(versions):
+for before, after in pairwise(line):
     minifold(f"compare {before} {after}")
     minifold(f"migrate run-{before} --to {after} --allow-mismatch --out moved-{after}.safetensors")
 END

@@ -41,6 +41,7 @@ PUBLIC: dict[str, dict[str, tuple[str, ...]]] = {
         "data.atoms": ("read_atoms",),
         "data.breaks": ("residue_index",),
         "data.conformers": ("choose_conformers",),
+        "structures": ("PDB_LAST_RESIDUE",),
         "data.files": ("format_of", "open_binary"),
         "cli.platform": ("DeviceOption", "choose_device"),
     },

@@ -1,7 +1,7 @@
 """The command line in a process of its own, without paying for torch's import every time.
 
 A server that has imported what minifold needs, but nothing of minifold itself, is asked to fork for
-every command: what runs there is as fresh as after a start, and begins in a tenth of the time.
+every command: what runs there is as fresh as after a start.
 """
 
 from __future__ import annotations

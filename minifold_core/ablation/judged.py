@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -92,7 +92,7 @@ def judge_recipe(
     if first is None:
         return arm
     rows = paired_rows(_quantities(first), _quantities(arm), SCORES_ALONE, bench.seed)
-    return Arm(entry, trained, arm.seconds, arm.parameters, judgement, rows)
+    return replace(arm, versus_first=rows)
 
 
 def mean_over_chains(values: Tensor, seed: int) -> Difference:

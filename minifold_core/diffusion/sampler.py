@@ -17,7 +17,7 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Process
-from minifold_core.ports import SAMPLED_PORT
+from minifold_core.ports import CONFIDENCE_PORT, SAMPLED_PORT
 
 
 class FoldingModel(Protocol):
@@ -207,7 +207,7 @@ def sample(
     trajectory = (
         Trajectory(torch.stack(states) * size, torch.stack(predictions) * size) if record else None
     )
-    plddt = read.get("plddt")
+    plddt = read.get(CONFIDENCE_PORT.name)
     return Samples(x_t * size, mask, rotations, backbone, sidechain, trajectory, plddt)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from minifold_core.components import ComponentConfig, LossFacts
-from minifold_core.ports import Port
+from minifold_core.ports import CONFIDENCE_PORT, SAMPLED_PORT, Port
 
 BINS = 50
 """Classes of lDDT between 0 and 1 (AlphaFold 2, suppl. 1.9.6)."""
 
 LOGITS = Port("lddt_logits", "B,L,50", width=BINS)
-SAMPLED = Port("sampled", "B,L,3", width=3)
 
 
 class ConfidenceHeadConfig(ComponentConfig):
@@ -31,13 +30,13 @@ class ConfidenceHeadConfig(ComponentConfig):
             Port("single", "B,L,d"),
             Port("pair", "B,L,L,p"),
             Port("mask", "B,L"),
-            SAMPLED,
+            SAMPLED_PORT,
             Port("scale", "B"),
         )
 
     def gives(self) -> tuple[Port, ...]:
         """A logit for each class, and the lDDT that they expect."""
-        return (LOGITS, Port("plddt", "B,L"))
+        return (LOGITS, CONFIDENCE_PORT)
 
 
 class ConfidenceLossConfig(ComponentConfig):
@@ -52,7 +51,7 @@ class ConfidenceLossConfig(ComponentConfig):
 
     def needs(self) -> tuple[Port, ...]:
         """Logits, the structure that they judge, and the truth."""
-        return (LOGITS, SAMPLED, Port("truth.ca", "B,L,3", width=3))
+        return (LOGITS, SAMPLED_PORT, Port("truth.ca", "B,L,3", width=3))
 
 
 class ConfidenceMetricConfig(ComponentConfig):
@@ -60,4 +59,4 @@ class ConfidenceMetricConfig(ComponentConfig):
 
     def needs(self) -> tuple[Port, ...]:
         """The predicted lDDT, the structure that it judges, and the truth."""
-        return (Port("plddt", "B,L"), SAMPLED, Port("truth.ca", "B,L,3", width=3))
+        return (CONFIDENCE_PORT, SAMPLED_PORT, Port("truth.ca", "B,L,3", width=3))

@@ -26,8 +26,8 @@ WIDEST, PER_NEPER = 13.0, 38.0
 class TransformerDenoiser(Denoiser):
     """Predicts positions without noise from positions with it; no symmetry is built in.
 
-    It learns rotations from turned examples (``training.random_rotations``), and how far it turns
-    with its input is measured, not promised. The state is centred before it is read, so shifts
+    It learns rotations from turned examples (``training.random_rotations``), and nothing promises
+    that its answer turns with its input. The state is centred before it is read, so shifts
     change nothing. What it is asked for is preconditioned (Karras et al. 2022, Table 1).
     """
 

@@ -17,6 +17,7 @@ from minifold_core.errors import ProtectedError, RequestError, did_you_mean
 from minifold_core.files import atomic
 from minifold_core.model import FoldModel
 from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE, SIDECHAIN_ATOMS
+from minifold_core.structures import PDB_LAST_RESIDUE
 from minifold_core.units import MODEL_UNIT
 from minifold_core.weights.find import find_weights
 from minifold_core.weights.io import load_model
@@ -26,7 +27,6 @@ from minifold_sidechain.backbones import Backbone, read_backbone
 WRITTEN = (".pdb", ".cif", ".bcif")
 NAMED = 10
 """Residues at most that are named because they were not packed."""
-PDB_LAST_RESIDUE = 9999
 
 
 def pack_file(file: Path, out: Path, weights: Path | None, device: torch.device) -> str:
