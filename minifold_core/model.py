@@ -47,6 +47,9 @@ class FoldModel(nn.Module):
         self._for_sampling = wiring.needed_for(needed)
         self.judges = any(SAMPLED_PORT.name in step.reads for step in wiring.steps)
         """Whether a head judges finished structures."""
+        given = {name for s in wiring.steps if s.per_state for name in s.gives.values()}
+        self.changing = frozenset(given | {"snr", SAMPLED_PORT.name})
+        """Ports whose values differ from one noise level to the next."""
         ports = embedding_ports(recipe).values()
         self._needs_embeddings = any(not port.optional for port in ports)
 

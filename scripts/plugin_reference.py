@@ -60,7 +60,7 @@ PUBLIC: dict[str, dict[str, tuple[str, ...]]] = {
     "The conformance kit": {
         "testing": (
             *("Case", "Check", "ConformanceError"),
-            *("cases", "check_component", "checks", "draw", "perturb"),
+            *("cases", "check_component", "checks", "command", "draw", "perturb"),
         ),
     },
 }
@@ -68,7 +68,9 @@ PUBLIC: dict[str, dict[str, tuple[str, ...]]] = {
 
 HOMES = {
     "": ("__init__", "folding", "evaluation.judge", "catalogue", "data.packing", "structures"),
-    "testing": ("testing.__init__", "testing.suite", "testing.subject", "testing.inputs"),
+    "testing": tuple(
+        f"testing.{module}" for module in ("__init__", "suite", "subject", "inputs", "commands")
+    ),
 }
 """Of packages that hand names on, the modules that have them."""
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from forked import command
 from minifold_core import discovery
 from minifold_core.batch import ProteinBatch
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.home import HOME_VARIABLE
+from minifold_core.testing import command
 
 Result = subprocess.CompletedProcess[str]
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from minifold_core.console import note
 from minifold_core.errors import MinifoldError, ProtectedError
+from minifold_core.interfaces import Loss
 from minifold_core.recipe import load_recipe
 from minifold_core.training import stepper as stepper_module
 from minifold_core.training.options import Options
@@ -42,15 +45,21 @@ def test_accumulated_batches_equal_one_large_batch(parts: list[list[int]]) -> No
         torch.testing.assert_close(a, b, atol=1e-6 * scale, rtol=1e-4)
 
 
-def test_noise_copies_are_the_mean_over_states_and_run_the_trunk_once() -> None:
+def test_noise_copies_are_the_mean_over_states_and_the_trunk_is_run_and_judged_once() -> None:
     made = trainer(training__noise_copies=3, training__self_conditioning=0)
-    calls = {"pair_stack": 0, "denoiser": 0}
-    for slot in calls:
-        made.model.part(slot).register_forward_hook(
-            lambda *_, slot=slot: calls.__setitem__(slot, calls[slot] + 1)
-        )
+    calls: Counter[str] = Counter()
+    for slot in ("pair_stack", "denoiser"):
+        made.model.part(slot).register_forward_hook(lambda *_, slot=slot: calls.update([slot]))
+    losses = made.stepper.objective.losses
+    for name in ("aux_dist", "fape"):
+
+        def counted(*given: Any, name: str = name, loss: Loss = losses[name]) -> torch.Tensor:
+            calls.update([name])
+            return loss(*given)
+
+        losses[name] = counted  # type: ignore[assignment]
     together = gradients(made, [[0, 3]], 2)
-    assert calls == {"pair_stack": 1, "denoiser": 3}
+    assert calls == {"pair_stack": 1, "denoiser": 3, "aux_dist": 1, "fape": 3}
     alone = []
     for copy in range(3):
         single = trainer(training__self_conditioning=0)

@@ -9,7 +9,8 @@ In a plugin's own tests::
     def test_conformance(case: Case) -> None:
         case.run()
 
-``minifold plugins check myplugin`` runs the same from the command line.
+``minifold plugins check myplugin`` runs the same from the command line, and :func:`command` runs a
+command line as a user does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from minifold_core.lazy import exports
 
 if TYPE_CHECKING:
+    from minifold_core.testing.commands import command
     from minifold_core.testing.inputs import draw
     from minifold_core.testing.subject import ConformanceError, perturb
     from minifold_core.testing.suite import Case, Check, cases, check_component, checks
@@ -30,6 +32,7 @@ __all__ = [
     "cases",
     "check_component",
     "checks",
+    "command",
     "draw",
     "perturb",
 ]
@@ -41,6 +44,7 @@ _HOMES = {
     "cases": "suite",
     "check_component": "suite",
     "checks": "suite",
+    "command": "commands",
     "draw": "inputs",
     "perturb": "subject",
 }

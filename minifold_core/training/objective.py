@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,13 +166,37 @@ class Objective:
         )
         return samples.coords.clone() / self.truth(batch).scale[:, None, None]
 
-    def terms(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
-        """Every active term, [B] each and unweighted, from predicted features."""
-        truth = self.truth(batch)
+    def settled(self, model: FoldModel, trunk: Features, batch: ProteinBatch) -> dict[str, Tensor]:
+        """The terms that are the same at every noise level, for :meth:`terms` to take over.
+
+        Args:
+            model: of the objective's recipe.
+            trunk: what ``model.trunk(batch, complete=True)`` gave.
+            batch: B proteins.
+        """
+        truth, changing = self.truth(batch), model.changing
         return {
-            name: loss(_seen(self.recipe.losses[name].config, features), truth)
+            name: loss(_seen(config, trunk), truth)
             for name, loss in self.losses.items()
-            if _judged(self.recipe.losses[name].config, features)
+            if (config := self.recipe.losses[name].config)
+            and changing.isdisjoint(need.name for need in config.needs())
+        }
+
+    def terms(
+        self, features: Features, batch: ProteinBatch, settled: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Every active term, [B] each and unweighted, from predicted features.
+
+        Args:
+            features: what :meth:`predict` gave.
+            batch: B proteins.
+            settled: what :meth:`settled` gave; without it, everything is measured.
+        """
+        truth, known = self.truth(batch), settled or {}
+        return {
+            name: known[name] if name in known else loss(_seen(config, features), truth)
+            for name, loss in self.losses.items()
+            if _judged(config := self.recipe.losses[name].config, features)
         }
 
     def measures(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:

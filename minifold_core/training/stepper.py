@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -125,11 +125,10 @@ class Stepper:
         again = chance(self.config.self_conditioning, *where, "again")
         with self._autocast():
             trunk = self.model.trunk(batch, complete=True)
+            with phase("losses"):
+                settled = self.objective.settled(self.model, trunk, batch)
         # Gradients gather at the trunk's outputs: each copy's graph is freed before the next's.
-        leaves = {
-            name: value.detach().requires_grad_() if value.requires_grad else value
-            for name, value in trunk.items()
-        }
+        leaves, known = _leaves(trunk), _leaves(settled)
         copies = self.config.noise_copies
         judged = self.model.judges and chance(self.config.rollouts, *where, "rollout")
         for copy in range(copies):
@@ -146,7 +145,7 @@ class Stepper:
             with self._autocast():
                 features = self.objective.predict(self.model, posed, noised, again, leaves, sampled)
                 with phase("losses"):
-                    terms = self.objective.terms(features, posed)
+                    terms = self.objective.terms(features, posed, known)
             total = self.objective.total(terms, epoch)
             if not total.isfinite().all():
                 self._complain(terms, total, posed, noised)
@@ -155,9 +154,10 @@ class Stepper:
             fixed = self.objective.total(terms, None)
             for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
                 losses.add_each(f"train/{name}", each)
-        reached = [name for name, leaf in leaves.items() if leaf.grad is not None]
+        ends, begins = (*trunk.values(), *settled.values()), (*leaves.values(), *known.values())
+        reached = [(a, b.grad) for a, b in zip(ends, begins, strict=True) if b.grad is not None]
         with phase("backward: trunk"):
-            torch.autograd.backward([trunk[n] for n in reached], [leaves[n].grad for n in reached])
+            torch.autograd.backward([end for end, _ in reached], [grad for _, grad in reached])
 
     def _autocast(self) -> torch.autocast:
         dtype = DTYPES[self.precision]
@@ -229,3 +229,11 @@ class Stepper:
                 f"{self.skipped} steps on end were not finite; the weights are those of before. "
                 "Try --precision fp32 or a lower training.learning_rate"
             )
+
+
+def _leaves(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same values at the beginning of a graph of their own, where there is a graph at all."""
+    return {
+        name: value.detach().requires_grad_() if value.requires_grad else value
+        for name, value in values.items()
+    }

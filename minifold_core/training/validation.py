@@ -51,6 +51,7 @@ def validated(
         for batch in batches:
             batch = objective.masked(batch, [_generator(n, "mask") for n in batch.names])
             trunk = model.trunk(batch, complete=True)
+            settled = objective.settled(model, trunk, batch)
             sampled = None
             if model.judges:
                 start = [_generator(n, "rollout") for n in batch.names]
@@ -59,7 +60,7 @@ def validated(
                 low = levels.start if levels else 0
                 noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
                 features = objective.predict(model, batch, noised, trunk=trunk, sampled=sampled)
-                terms = objective.terms(features, batch)
+                terms = objective.terms(features, batch, settled)
                 yield Seen(batch.names, levels, terms, objective.measures(features, batch))
     finally:
         model.train(was_training)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
+from minifold_core.testing import command
 
 torch.set_num_threads(1)
 Result = subprocess.CompletedProcess[str]
@@ -24,16 +24,8 @@ def minifold(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     home = tmp_path_factory.mktemp("user")
 
     def run(*arguments: object, **environment: str) -> Result:
-        return subprocess.run(
-            [sys.executable, "-m", "minifold_core.cli.main", *map(str, arguments)],
-            cwd=home,
-            env=os.environ
-            | {"COLUMNS": "100", "OMP_NUM_THREADS": "1", "MINIFOLD_HOME": str(home / "home")}
-            | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        own = {"COLUMNS": "100", "OMP_NUM_THREADS": "1", "MINIFOLD_HOME": str(home / "home")}
+        return command([str(a) for a in arguments], home, os.environ | own | environment)
 
     return run
 

@@ -1,4 +1,4 @@
-"""The command line in a process of its own, without paying for torch's import every time.
+"""The command line in a process of its own, for tests that would otherwise import torch every time.
 
 A server that has imported what minifold needs, but nothing of minifold itself, is asked to fork for
 every command: what runs there is as fresh as after a start.
@@ -32,7 +32,15 @@ PROCESSES.set_forkserver_preload(
 
 
 def command(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Result:
-    """Run ``minifold`` with its standard output and error captured, and nothing to read."""
+    """Run ``minifold`` with its standard output and error captured, and nothing to read.
+
+    ``PYTHONPATH`` and the like have no effect: they count at the start of an interpreter alone.
+
+    Args:
+        arguments: what a user types behind ``minifold``.
+        cwd: the directory that the user is in.
+        environment: all variables.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         streams = [Path(scratch, name) for name in ("stdout", "stderr")]
         process = PROCESSES.Process(target=_run, args=(arguments, cwd, dict(environment), streams))
