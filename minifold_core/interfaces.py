@@ -68,6 +68,15 @@ class Denoiser(Component):
 
     equivariant: ClassVar[bool] = True
 
+    def prepare(self, *args: Any, **trunk: Any) -> Features:
+        """What it makes of the trunk alone: done once per protein, not once per noise level.
+
+        It receives the needed ports as keywords, less ``mask`` and those of the noised state. What
+        it returns, tensors [B, ...] under names of its own, ``forward`` receives beside the ports;
+        without them, ``forward`` has to give the same.
+        """
+        return {}
+
 
 class GatedDenoiser(Denoiser):
     """A denoiser that trusts the frames of a noised state only as far as the noise allows."""

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from minifold_core.assembly import Wiring, embedding_ports
 from minifold_core.batch import ProteinBatch
 from minifold_core.errors import RequestError
-from minifold_core.interfaces import Component, Features
+from minifold_core.interfaces import Component, Denoiser, Features
 from minifold_core.phases import phase
 from minifold_core.placing import Step
 from minifold_core.port_check import check_given
-from minifold_core.ports import SAMPLED_PORT
+from minifold_core.ports import PER_STATE, SAMPLED_PORT
 from minifold_core.recipe import Recipe
 from minifold_core.units import MODEL_UNIT
 
@@ -82,9 +82,21 @@ class FoldModel(nn.Module):
             features["given_backbone"] = batch.backbone
             features["given_backbone_mask"] = batch.backbone_mask
         steps = (s for s in self.wiring.steps if not s.per_state)
-        return self._run(
+        features = self._run(
             (s for s in steps if complete or s.slot.path in self._for_sampling), features
         )
+        return features | self._prepared(features)
+
+    def _prepared(self, trunk: Features) -> Features:
+        """What the denoiser makes of the trunk alone, by ``denoiser.NAME``."""
+        for step in self.wiring.steps:
+            module = self.part(step.slot.path)
+            if isinstance(module, Denoiser):
+                ports = {name: trunk.get(name) for name in step.reads if name not in PER_STATE}
+                with phase(f"{self._doing}: denoiser, once per protein"):
+                    given = module.prepare(**ports)
+                return {f"{step.slot.path}.{name}": value for name, value in given.items()}
+        return {}
 
     def denoise(
         self,
@@ -147,15 +159,19 @@ class FoldModel(nn.Module):
 
     def _run(self, steps: Iterable[Step], features: Features) -> Features:
         features = dict(features)
-        what = "forward" if self.training else "evaluation"
         for step in steps:
-            module = self.part(step.slot.path)
-            with phase(f"{what}: {step.slot.path}"):
-                given = module(**{name: features.get(name) for name in step.reads})
+            module, own = self.part(step.slot.path), f"{step.slot.path}."
+            prepared = {n.removeprefix(own): v for n, v in features.items() if n.startswith(own)}
+            with phase(f"{self._doing}: {step.slot.path}"):
+                given = module(**{name: features.get(name) for name in step.reads}, **prepared)
             check_given(step, given, features["mask"])
             for own, name in step.gives.items():
                 features[name] = given[own]
         return features
+
+    @property
+    def _doing(self) -> str:
+        return "forward" if self.training else "evaluation"
 
     def part(self, path: str) -> Component:
         """The component in a slot."""

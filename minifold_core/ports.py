@@ -77,6 +77,9 @@ STATE_PORTS = (
     Port("coords_prev", "B,L,3", width=3),
 )
 """What the denoiser may read beside the trunk."""
+PER_STATE = frozenset({"mask", *(port.name for port in STATE_PORTS)})
+"""What the denoiser reads that differs from one noised state of a protein to the next: positions
+are missing in some residues of native structures, and in none that is sampled."""
 CONFIDENCE_PORT = Port("plddt", "B,L")
 """The lDDT of each residue of a finished structure, 0 to 1, as a head expects it."""
 NOISE_PORTS = (Port("snr", "B"),)

@@ -132,6 +132,24 @@ class RootedDenoiser(SoundDenoiser):
         return x * gate
 
 
+class ForgetfulDenoiser(SoundDenoiser):
+    """What it prepared it takes for something else."""
+
+    def prepare(self, *, single: Tensor) -> Features:
+        return {"kept": single}
+
+    def forward(self, *, kept: Tensor | None = None, **ports: Tensor) -> Features:
+        return super().forward(**ports | ({} if kept is None else {"single": -kept}))
+
+
+class HoardingDenoiser(SoundDenoiser):
+    def prepare(self, *, single: Tensor) -> Features:
+        return {"kept": single.mean(0)}
+
+    def forward(self, *, kept: Tensor | None = None, **ports: Tensor) -> Features:
+        return super().forward(**ports)
+
+
 class FrankDenoiser(RootedDenoiser):
     equivariant = False
 

@@ -67,6 +67,8 @@ def test_a_sound_component_passes(name: str) -> None:
         ("RootedDenoiser", "symmetry", "'coords' does not move with a turn and shift"),
         ("PointedDenoiser", "finite", "'coords' is not finite"),
         ("CoarseDenoiser", "autocast", "'coords' is torch.bfloat16 under bfloat16 autocast"),
+        ("ForgetfulDenoiser", "prepared", "'coords' changes with what it prepared"),
+        ("HoardingDenoiser", "prepared", r"'kept', which it prepares, has shape \(11, "),
         ("ScalarLoss", "ports", r"its value has shape \(\) for 3 proteins"),
         ("CuriousLoss", "ports", "it raises KeyError: 'log_rg'"),
         ("PaddedLoss", "padding", "its value of protein 1 differs from that of the protein alone"),

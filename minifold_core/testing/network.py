@@ -15,6 +15,7 @@ from minifold_core.ports import (
     DATA_PORTS,
     GIVEN_PORTS,
     NOISE_PORTS,
+    PER_STATE,
     READ_OUT_PORTS,
     STATE_PORTS,
     Port,
@@ -109,6 +110,25 @@ def ports(subject: Subject) -> None:
         wide = not given[name].is_floating_point() or given[name].dtype == torch.float64
         expect(wide, f"'{name}' is {given[name].dtype} though weights and inputs are float64")
     unchanged(before, values)
+
+
+def prepared(subject: Subject) -> str | None:
+    """What a denoiser prepares of the trunk, handed back, changes nothing."""
+    component, values = subject.build().eval(), subject.values()
+    asked = {name: x for name, x in values.items() if name not in PER_STATE}
+    missing = dict.fromkeys(set(subject.absent) - PER_STATE)
+    with torch.no_grad():
+        own = component.prepare(**asked | missing)
+        plain, given = subject.run(component, values), subject.run(component, values | own)
+    for name, value in own.items():
+        rows = value.shape[:1] == (len(LENGTHS),)
+        expect(
+            rows, f"'{name}', which it prepares, has shape {tuple(value.shape)}: no axis [B, ...]"
+        )
+    for name, value in given.items():
+        off = difference(value, plain[name])
+        expect(off < EXACT, f"'{name}' changes with what it prepared (by {off:.2g})")
+    return None if own else "it prepares nothing"
 
 
 def padding(subject: Subject) -> None:

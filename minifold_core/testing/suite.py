@@ -47,6 +47,10 @@ _NETWORK = (
     Check("determinism", "the same seed gives the same numbers", network.determinism),
     Check("placement", "follows the device of its inputs", network.placement),
 )
+_DENOISER = (
+    *_NETWORK,
+    Check("prepared", "what it prepares of the trunk changes nothing", network.prepared),
+)
 _METRIC = (
     _CONFIG,
     Check("ports", "one value per protein from what it declares", measure.ports),
@@ -71,7 +75,7 @@ _PROCESS = (
 CHECKS: dict[Kind, tuple[Check, ...]] = {
     "encoder": _NETWORK,
     "pair_stack": _NETWORK,
-    "denoiser": _NETWORK,
+    "denoiser": _DENOISER,
     "head": _NETWORK,
     "loss": _LOSS,
     "metric": _METRIC,

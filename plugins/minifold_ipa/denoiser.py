@@ -33,6 +33,19 @@ class IPADenoiser(GatedDenoiser):
         self.time = nn.Sequential(nn.Linear(config.d_time, config.d_time), nn.SiLU())
         self.blocks = nn.ModuleList(IPABlock(config, widths["pair"]) for _ in range(config.layers))
 
+    def prepare(self, *, single: Tensor, pair: Tensor) -> Features:
+        """What all noise levels share.
+
+        Returns:
+            ``residues`` [B, L, d], ``pairs`` [B, L, L, p] and ``biases`` [B, layers, H, L, L], what
+            pairs add to the logits of every layer.
+        """
+        normed = self.pair_norm(pair)
+        biases = self._pair_biases(normed)
+        # Every layer multiplies by the pair features: take them once to the autocast precision.
+        pairs = normed.to(biases.dtype)
+        return {"residues": self.single(single), "pairs": pairs, "biases": at_least_fp32(biases)}
+
     def forward(
         self,
         *,
@@ -43,6 +56,9 @@ class IPADenoiser(GatedDenoiser):
         t: Tensor,
         snr: Tensor,
         coords_prev: Tensor | None,
+        residues: Tensor | None = None,
+        pairs: Tensor | None = None,
+        biases: Tensor | None = None,
     ) -> Features:
         """Denoise.
 
@@ -55,26 +71,28 @@ class IPADenoiser(GatedDenoiser):
             snr: [B] their signal-to-noise ratios.
             coords_prev: [B, L, 3] a previous prediction, for self-conditioning: it only replaces
                 the trace that the first frames are built from.
+            residues: with ``pairs`` and ``biases``, what :meth:`prepare` made of ``single`` and
+                ``pair``.
+            pairs: see there.
+            biases: see there.
 
         Returns:
             ``coords`` [B, L, 3] in model units, 0 off the mask, and ``rotations`` [B, L, 3, 3],
             the identity off the mask.
         """
+        if residues is None or pairs is None or biases is None:
+            residues, pairs, biases = self.prepare(single=single, pair=pair).values()
         there = mask[..., None]
         coords_t = at_least_fp32(coords_t).masked_fill(~there, 0)
         centre = coords_t.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
         rotations = initial_rotations(coords_t, mask, self.confidence(snr), coords_prev)
         frames = Frames(rotations, (coords_t - centre).masked_fill(~there, 0))
 
-        pair = self.pair_norm(pair)
-        biases = self._pair_biases(pair)
-        # Every layer multiplies by the pair features: take them once to the autocast precision.
-        pair = pair.to(biases.dtype)
         key_bias = torch.where(mask, 0.0, ABSENT).to(coords_t)
         time = self.time(sinusoids(t, self.config.d_time).to(self.pair_bias.weight.dtype))
-        features = self.single(single)
-        for block, bias in zip(self.blocks, at_least_fp32(biases), strict=True):
-            arguments = (features, frames, time, pair, bias, key_bias)
+        features = residues
+        for block, bias in zip(self.blocks, biases.permute(1, 2, 0, 3, 4), strict=True):
+            arguments = (features, frames, time, pairs, bias, key_bias)
             features, frames = self.run_block(block, *arguments)
 
         identity = torch.eye(3, dtype=coords_t.dtype, device=coords_t.device)
@@ -88,7 +106,8 @@ class IPADenoiser(GatedDenoiser):
         return frame_confidence(snr, self.config.snr_low, self.config.snr_high)
 
     def _pair_biases(self, pair: Tensor) -> Tensor:
-        """[layers, H, B, L, L] what pairs add to the logits of every layer, in one product."""
+        """[B, layers, H, L, L] what pairs add to the logits of every layer, in one product."""
         weight = self.pair_bias.weight / math.sqrt(3)
         biases = weight @ pair.flatten(0, 2).T
-        return biases.view(self.config.layers, self.config.heads, *pair.shape[:3])
+        shape = (self.config.layers, self.config.heads, *pair.shape[:3])
+        return biases.view(shape).permute(2, 0, 1, 3, 4)

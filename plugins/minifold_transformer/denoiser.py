@@ -55,6 +55,10 @@ class TransformerDenoiser(Denoiser):
         self.coords = nn.Linear(width, 3, bias=False)
         nn.init.zeros_(self.coords.weight)
 
+    def prepare(self, *, single: Tensor, pair: Tensor) -> Features:
+        """``residues`` [B, L, d] to which the state is added, and ``biases`` of :meth:`_biases`."""
+        return {"residues": self.single(single), "biases": self._biases(pair)}
+
     def forward(
         self,
         *,
@@ -64,6 +68,8 @@ class TransformerDenoiser(Denoiser):
         coords_t: Tensor,
         snr: Tensor,
         coords_prev: Tensor | None,
+        residues: Tensor | None = None,
+        biases: Tensor | None = None,
     ) -> Features:
         """Denoise.
 
@@ -74,19 +80,25 @@ class TransformerDenoiser(Denoiser):
             coords_t: [B, L, 3] the noised Cα trace in model units.
             snr: [B] signal-to-noise ratios of that noise.
             coords_prev: [B, L, 3] a previous prediction, for self-conditioning.
+            residues: with ``biases``, what :meth:`prepare` made of ``single`` and ``pair``.
+            biases: see there.
 
         Returns:
             ``coords`` [B, L, 3] in model units, 0 off the mask, and ``rotations`` [B, L, 3, 3], the
             frames of their trace.
         """
+        if residues is None or biases is None:
+            residues, biases = self.prepare(single=single, pair=pair).values()
         state, centre = _centred(coords_t, mask)
         data = self.config.sigma_data / MODEL_UNIT
         c_in, c_skip, c_out = (c[:, None, None] for c in preconditioning(snr, data))
-        x = self.single(single) + self.state(c_in * state)
-        if coords_prev is not None:
-            x = x + self.previous(_centred(coords_prev, mask)[0] / data)
+        x = residues + self.state(c_in * state)
+        # Without a previous prediction it is a point, so that weights have a gradient in any step.
+        before = torch.zeros_like(state) if coords_prev is None else _centred(coords_prev, mask)[0]
+        x = x + self.previous(before / data)
         time = self.time(self._level(snr).to(self.pair_bias.weight.dtype))
-        for block, bias in zip(self.blocks, self._biases(pair, mask), strict=True):
+        absent = torch.where(mask, 0.0, ABSENT).to(biases.dtype)[:, None, None, None]
+        for block, bias in zip(self.blocks, (biases + absent).unbind(1), strict=True):
             x = self.run_block(block, x, time, bias)
         (x,) = self.last_norm(x, time)
         with torch.autocast(x.device.type, enabled=False):
@@ -99,12 +111,11 @@ class TransformerDenoiser(Denoiser):
         logarithm = at_least_fp32(snr).clamp(min=1e-30).log().clamp(-WIDEST, WIDEST)
         return sinusoids(PER_NEPER * logarithm, self.config.d_time)
 
-    def _biases(self, pair: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """What pairs add to the logits of every layer, [B, H, L, L] each."""
-        b, length = mask.shape
-        biases = self.pair_bias(self.pair_norm(pair)).view(b, length, length, -1, self.config.heads)
-        absent = torch.where(mask, 0.0, ABSENT).to(biases.dtype)[:, None, None]
-        return tuple(bias + absent for bias in biases.permute(3, 0, 4, 1, 2))
+    def _biases(self, pair: Tensor) -> Tensor:
+        """[B, layers, H, L, L] what pairs add to the logits of every layer."""
+        biases: Tensor = self.pair_bias(self.pair_norm(pair))
+        apart = biases.unflatten(-1, (self.config.layers, self.config.heads))
+        return apart.permute(0, 3, 4, 1, 2).contiguous()
 
 
 def _centred(coords: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
