@@ -67,7 +67,7 @@ def version_package(name: str) -> VersionPackage:
         if problem.origin.name == name:
             raise RequestError(f"version '{name}' cannot be used: {problem}")
     if off := [origin for origin in found.off if origin.name == name]:
-        raise RequestError(f"version {off[0]} is switched off")
+        raise RequestError(f"version {off[0]} is switched off ({plugin_choice.HOW})")
     raise RequestError(f"unknown version '{name}'; {did_you_mean(name, found.items)}")
 
 
@@ -188,6 +188,12 @@ def component(kind: Kind, name: str) -> ComponentSpec:
     raise RequestError(f"unknown {kind} '{name}'; {did_you_mean(name, kinds)}{_lost(found)}")
 
 
+def origin_of(spec: ComponentSpec) -> Origin | None:
+    """The plugin that offers a component; None for one that no installed plugin offers."""
+    offer = find_components().items.get(f"{spec.kind}/{spec.name}")
+    return offer.origin if offer else None
+
+
 def _lost(found: FoundPlugins) -> str:
     """A half-sentence on the plugins that may have what is asked for, and are not used."""
     said = ""
@@ -196,7 +202,8 @@ def _lost(found: FoundPlugins) -> str:
     elif found.problems:
         names = dict.fromkeys(problem.origin.name for problem in found.problems)
         said = f"; not usable: {', '.join(names)} (minifold plugins list says why)"
-    return said + "".join(f"; switched off: {origin}" for origin in found.off)
+    off = dict.fromkeys(origin.name for origin in found.off)
+    return said + (f"; switched off: {', '.join(off)} ({plugin_choice.HOW})" if off else "")
 
 
 def refresh() -> None:

@@ -32,8 +32,13 @@ class Origin:
             point.name, point.value, dist.name if dist else "?", dist.version if dist else "?"
         )
 
+    @property
+    def release(self) -> str:
+        """The distribution and its version."""
+        return f"{self.distribution} {self.version}"
+
     def __str__(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
+        return f"{self.name} ({self.release})"
 
 
 @dataclass(frozen=True)

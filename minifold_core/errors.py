@@ -28,6 +28,16 @@ class ProtectedError(MinifoldError):
     exit_code = 3
 
 
+OUT_OF_MEMORY = ("out of memory", "allocate memory", "enough memory", "alloc_cpu")
+"""What torch says on CUDA and MPS, and on the CPU of one system or another."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a want of memory, of whatever device."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A half-sentence naming the nearest known word, or the whole choice if none is near."""
     names = sorted(set(known))

@@ -18,7 +18,7 @@ from minifold_core.data.batching import pad_embeddings
 from minifold_core.data.limits import MAX_LENGTH
 from minifold_core.data.records import Chain
 from minifold_core.diffusion.sampler import Samples, Trajectory, run_trunk, sample
-from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.errors import MinifoldError, RequestError, is_out_of_memory
 from minifold_core.memory import available_memory, least_memory
 from minifold_core.model import FoldModel
 from minifold_core.recipe_schema import SamplingConfig
@@ -26,9 +26,6 @@ from minifold_core.training.objective import build_process
 
 PAIRS_AT_ONCE = 2**18
 """Residue pairs, padding included, of the samples of a batch: 26 of 100 residues, or one of 500."""
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-"""What torch says on CUDA and MPS, and on the CPU of one system or another."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +239,7 @@ def _naming_what_to_lower(
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        known = any(words in str(error).lower() for words in OUT_OF_MEMORY)
-        if not known and not isinstance(error, MemoryError):
+        if not is_out_of_memory(error):
             raise
         length = batch.tokens.shape[1]
         mends = ["fewer at once (--at-once)"] if samples > 1 else ["a shorter sequence"]

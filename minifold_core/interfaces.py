@@ -118,6 +118,7 @@ class Loss(ABC):
 
 
 FLOOR = "floor_"
+"""What the name of a trivial predictor's figure begins with; see :class:`Metric`."""
 
 
 class Metric(ABC):

@@ -170,6 +170,11 @@ class FoldModel(nn.Module):
         return features
 
     @property
+    def equivariant(self) -> bool:
+        """Whether predictions turn and shift with the state, by construction."""
+        return all(m.equivariant for m in self.children() if isinstance(m, Denoiser))
+
+    @property
     def _doing(self) -> str:
         return "forward" if self.training else "evaluation"
 

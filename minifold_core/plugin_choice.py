@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection
 
 VARIABLE = "MINIFOLD_PLUGINS"
+HOW = f"by --no-plugins or {VARIABLE}"
+"""How a plugin comes to be switched off."""
 OWN = "minifold"
 """The distribution that is always used."""
 

@@ -79,6 +79,9 @@ def load_plugin(point: EntryPoint) -> Plugin:
     names = [f"{spec.kind}/{spec.name}" for spec in components]
     if twice := [name for name in names if names.count(name) > 1]:
         raise PluginFault(f"it offers '{twice[0]}' twice")
+    marked = [name for name in hooks if manager.parse_hookimpl_opts(module, name) is not None]
+    if bare := [name for name in hooks if name in vars(module) and name not in marked]:
+        raise PluginFault(f"{bare[0]} has no decorator", f"write @hookimpl above {bare[0]}")
     if not components and not commands:
         raise PluginFault(f"it offers nothing: no @hookimpl function {' or '.join(hooks)}")
     return Plugin(components, commands)
@@ -88,7 +91,8 @@ def _import(point: EntryPoint) -> Any:
     try:
         return point.load()
     except (Exception, SystemExit) as error:  # a stranger's module may do anything on import
-        cause = f"importing {point.module} raises {type(error).__name__}: {error}"
+        said = " ".join(str(error).split())
+        cause = f"importing {point.module} raises {type(error).__name__}: {said}"
         raise PluginFault(cause, _mend_import(error, point)) from error
 
 
@@ -123,7 +127,8 @@ def _call(hook: Any) -> Iterator[Any]:
         try:
             yield function()
         except (Exception, SystemExit) as error:
-            raise PluginFault(f"{hook.name}() raises {type(error).__name__}: {error}") from error
+            said = " ".join(str(error).split())
+            raise PluginFault(f"{hook.name}() raises {type(error).__name__}: {said}") from error
 
 
 def _specs(given: Any) -> Iterator[ComponentSpec]:

@@ -1,4 +1,4 @@
-"""Whether a component gave what its config declares: checked where it is, not where it is read."""
+"""Whether a component gave what it owes: checked where it is given, not where it is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from minifold_core.discovery import find_components
+from minifold_core.components import ComponentSpec
+from minifold_core.discovery import origin_of
 from minifold_core.errors import MinifoldError
 from minifold_core.placing import Step
 from minifold_core.ports import Port
@@ -43,6 +44,21 @@ def check_given(step: Step, given: Mapping[str, Tensor], mask: Tensor) -> None:
             )
 
 
+def check_measured(spec: ComponentSpec, value: object, proteins: int) -> None:
+    """Check that a loss, or a figure of a metric, is one number per protein.
+
+    Raises:
+        MinifoldError: it is not; the component and what it returned are named.
+    """
+    if isinstance(value, Tensor) and value.shape == (proteins,):
+        return
+    seen = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise MinifoldError(
+        f"{spec.kind} '{spec.name}'{_whose(spec)} returns {seen} for {proteins} proteins; one "
+        f"value per protein, [B], is needed (minifold plugins check {spec.kind}/{spec.name})"
+    )
+
+
 def _is_shaped(value: Tensor, port: Port, sizes: Mapping[str, int]) -> bool:
     axes = port.shape.split(",")
     wanted = [int(axis) if axis.isdigit() else sizes.get(axis) for axis in axes]
@@ -55,9 +71,12 @@ def _is_shaped(value: Tensor, port: Port, sizes: Mapping[str, int]) -> bool:
 
 def _fault(step: Step, what: str) -> MinifoldError:
     spec = step.slot.spec
-    offer = find_components().items.get(f"{spec.kind}/{spec.name}")
-    whose = f" of plugin {offer.origin}" if offer else ""
     return MinifoldError(
-        f"{step.slot.path} '{spec.name}'{whose} {what}; mend gives() of its config or its forward "
-        f"(minifold plugins check {spec.kind}/{spec.name})"
+        f"{step.slot.path} '{spec.name}'{_whose(spec)} {what}; mend gives() of its config or its "
+        f"forward (minifold plugins check {spec.kind}/{spec.name})"
     )
+
+
+def _whose(spec: ComponentSpec) -> str:
+    origin = origin_of(spec)
+    return f" of plugin {origin}" if origin else ""

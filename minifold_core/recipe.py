@@ -170,9 +170,15 @@ def load_recipe(
         RequestError: an unknown name, a misspelt key, a value of the wrong type or out of range.
     """
     places = [*SLOT_KINDS, "heads.NAME", "process"]
-    for slot in components or {}:
+    components = components or {}
+    for slot in components:
         if slot not in places and not slot.startswith("heads."):
-            raise RequestError(f"--with {slot}=…: no such slot; {did_you_mean(slot, places)}")
+            table, _, name = slot.partition(".")
+            way = {
+                "losses": f"a loss is switched on by --set losses.{name}.weight=0.1",
+                "metrics": f"a metric by --set metrics.{name}.component={components[slot]}",
+            }.get(table, did_you_mean(slot, places))
+            raise RequestError(f"--with {slot}=…: no such slot; {way}")
     recipe = validate(read_source(name, size, components, values))
     if is_file(name):  # a user's own file: its other sizes may hold misspellings too
         for other in read_source(name).sizes:

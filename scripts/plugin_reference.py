@@ -86,7 +86,15 @@ What a plugin may rely on: this page, [the kit](../conformance.md) and the files
 
 A plugin's module says `minifold_api = {PLUGIN_API}`: it was written for plugin API {PLUGIN_API},
 which is this page. It is imported from an entry point in the group `{PLUGIN_GROUP}`; versions are
-in `{VERSION_GROUP}`.
+in `{VERSION_GROUP}`:
+
+```toml
+[project.entry-points."{PLUGIN_GROUP}"]
+burial = "minifold_burial.plugin"
+
+[project.entry-points."{VERSION_GROUP}"]
+wide = "minifold_wide"
+```
 
 **What stays.** While `minifold_core.version.PLUGIN_API` is {PLUGIN_API}, names on this page keep
 their signatures and what they return, ports their names, shapes and units, and the attributes of a
@@ -198,7 +206,8 @@ def described(source: str, name: str, node: ast.stmt, said: str) -> str:
 
 def promised(owner: str, method: str) -> bool:
     """Whether the page lists a method."""
-    return method in METHODS.get(owner, (method,)) and not method.startswith("_")
+    shown = method == "__call__" or not method.startswith("_")
+    return method in METHODS.get(owner, (method,)) and shown
 
 
 def signature(node: ast.FunctionDef | ast.ClassDef) -> str:
@@ -218,7 +227,7 @@ def signature(node: ast.FunctionDef | ast.ClassDef) -> str:
             lines.append(indent(ast.unparse(each), "    "))
         if (
             isinstance(each, ast.FunctionDef)
-            and each.name in ("__init__", "__call__")
+            and each.name == "__init__"
             and node.name not in METHODS
         ):
             lines.append(indent(signature(each), "    "))

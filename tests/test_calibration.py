@@ -93,6 +93,22 @@ def test_it_is_what_plain_statistics_say(samples: Samples) -> None:
     assert [row["plddt"] for row in rows[:3]] == pytest.approx(pairs[0][0].mean(1), abs=1e-4)
 
 
+def test_the_surest_is_what_best_of_chooses(samples: Samples) -> None:
+    """By the mean over all residues; those without a known Cα, and so an lDDT, are among them."""
+    chain = CHAINS[0]
+    known = chain.backbone_mask.copy()
+    known[: len(chain) // 2] = False
+    cut = replace(chain, backbone_mask=known)
+    plddt = torch.full((3, len(chain)), 0.5)
+    plddt[0, len(chain) // 2 :] = 0.6  # the surest where there is a truth
+    plddt[2, : len(chain) // 2] = 0.9  # the surest of all
+    found = calibrate([cut], replace(samples, plddt={chain.name: plddt}))
+    lddt = found.per_sample[0, :, 1]
+    assert found.per_sample[0, :, 0].argmax() == 0
+    assert found.choice is not None
+    assert found.choice.mean == pytest.approx(lddt[2] - lddt.mean())
+
+
 def test_one_number_for_all_clears_no_floor(samples: Samples) -> None:
     constant = {name: torch.full_like(each, 0.7) for name, each in samples.plddt.items()}
     found = calibrate(CHAINS, replace(samples, plddt=constant))

@@ -256,6 +256,7 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
         (["train"], 2, "see minifold train --help"),
         (["trian"], 2, "Did you mean 'train'?"),
         (["train", "v13", "--encoder-from", junk, *nano], 2, str(junk)),
+        (["train", "v13", "--data", cut, *nano], 2, "a structure file, not a packed dataset"),
         (["data", "pack", empty, *out], 2, str(empty)),
         (["data", "pack", cut, *out], 2, "cut"),
         (["sample", run, *out], 2, "nothing to sample"),

@@ -153,7 +153,7 @@ def test_the_seed_alone_decides_and_nothing_is_left_behind(
     assert all(p.grad is None for p in model.parameters())
 
 
-@pytest.mark.parametrize("version", ["v8", "v10", "v14"])
+@pytest.mark.parametrize("version", ["v8", "v10", "v14", "v15"])
 def test_other_denoisers(version: str, chains: list[Chain]) -> None:
     found = diagnose_training(perturbed(version), chains[:1])
     assert sum(slot.share for slot in found.slots) == pytest.approx(1)

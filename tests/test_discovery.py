@@ -38,9 +38,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: No
     ("source", "cause"),
     [
         ("import nothing_of_that_name", "No module named 'nothing_of_that_name'"),
-        ("raise RuntimeError('on import')", "RuntimeError: on import"),
+        ("raise RuntimeError('on\\nimport')", "RuntimeError: on import"),
         ("import sys; sys.exit(7)", "SystemExit: 7"),
-        (GOOD.replace("@hookimpl", ""), "it offers nothing: no @hookimpl function"),
+        (GOOD.replace("@hookimpl", ""), "minifold_components has no decorator"),
+        ("minifold_api = 1", "it offers nothing: no @hookimpl function"),
         (GOOD.replace('"loss"', '"banana"'), "unknown kind 'banana'"),
         (GOOD.replace("return [", "raise ValueError('in the hook')\n    return ["), "in the hook"),
         (

@@ -22,13 +22,16 @@ PLUGIN = (
     + """
 @hookimpl
 def minifold_components():
-    return [ComponentSpec("head", name, "minifold_heads.config:RgHeadConfig",
-                          "blame_head:" + name.title(), "fails") for name in ("own", "deep")]
+    heads = [ComponentSpec("head", name, "minifold_heads.config:RgHeadConfig",
+                           "blame_head:" + name.title(), "x") for name in ("own", "deep", "sound")]
+    return [*heads, ComponentSpec("loss", "lump", "minifold_losses.config:RgConfig",
+                                  "blame_head:Lump", "returns one number")]
 """
 )
 HEAD = """
 import torch
 from minifold_heads.rg import RgHead
+from minifold_losses.heads import RgLoss
 
 class Own(RgHead):
     def forward(self, *, single, mask):
@@ -37,6 +40,13 @@ class Own(RgHead):
 class Deep(RgHead):
     def forward(self, *, single, mask):
         return {"log_rg": torch.linalg.inv(single)}
+
+class Sound(RgHead):
+    pass
+
+class Lump(RgLoss):
+    def __call__(self, prediction, truth):
+        return super().__call__(prediction, truth).mean()
 """
 TOLD = "; --debug shows where. Tell its author, or do without it (--no-plugins, MINIFOLD_PLUGINS)"
 
@@ -72,6 +82,31 @@ def test_a_head_that_fails_in_training_is_named_with_its_distribution_and_module
     assert error in done.stderr
     assert last.endswith(f"this is a fault of plugin blame (blame-plugin 1.0), in blame_head{TOLD}")
     assert "Traceback" not in done.stderr
+
+
+def test_a_loss_that_returns_one_number_is_told_what_is_needed(
+    path: str, minifold: Minifold, tmp_path: Path
+) -> None:
+    few = ("--size", "nano", "--max-steps", 1, "--run-dir", tmp_path / "run")
+    done = minifold("train", "v13", "--set", "losses.lump.weight=1", *few, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert (
+        "loss 'lump' of plugin blame (blame-plugin 1.0) returns [] for 4 proteins; one value per "
+        "protein, [B], is needed (minifold plugins check loss/lump)" in done.stderr
+    )
+
+
+def test_weights_name_the_package_without_which_they_cannot_be_read(
+    path: str, minifold: Minifold, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    few = ("--size", "nano", "--max-steps", 1, "--run-dir", run)
+    done = minifold("train", "v13", "--with", "heads.rg=sound", *few, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    done = minifold("sample", run, "--length", 20, "--out", tmp_path / "samples")
+    assert done.returncode == 2
+    assert "unknown head 'sound'" in done.stderr
+    assert done.stderr.endswith("It was made with blame-plugin 1.0: install that\n")
 
 
 def test_what_minifold_calls_is_minifolds_fault() -> None:

@@ -120,12 +120,13 @@ def plain(line: str) -> str:
 
 def put(path: Path, text: str) -> None:
     """Write a file; or what begins with a definition, in the place of that of the same name."""
-    if re.match(r"def |class ", text):
+    if re.match(r"@hookimpl\n|def |class ", text):
         name = ast.parse(text).body[0].name
         old = path.read_text(encoding="utf-8")
         (node,) = (n for n in ast.parse(old).body if getattr(n, "name", "") == name)
         lines = old.splitlines(keepends=True)
-        lines[node.lineno - 1 : node.end_lineno] = [text]
+        first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+        lines[first - 1 : node.end_lineno] = [text]
         text = "".join(lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

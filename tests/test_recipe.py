@@ -220,6 +220,14 @@ def test_a_wrong_recipe_is_refused_in_words(tmp_path: Path, text: str, said: str
             "no such slot; did you mean 'denoiser'?",
         ),
         (
+            {"name": "v13", "components": {"losses.mine": "fape"}},
+            "no such slot; a loss is switched on by --set losses.mine.weight=0.1",
+        ),
+        (
+            {"name": "v13", "components": {"metrics.mine": "contact_map"}},
+            "no such slot; a metric by --set metrics.mine.component=contact_map",
+        ),
+        (
             {"name": "v13", "components": {"pair_stack": "axil"}},
             "unknown pair_stack 'axil'; did you mean 'axial'?",
         ),

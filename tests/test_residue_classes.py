@@ -9,6 +9,8 @@ import torch
 
 from minifold_core.assembly import assemble
 from minifold_core.batch import ProteinBatch, Truth
+from minifold_core.data.dataset import open_dataset
+from minifold_core.evaluation.figures import judge_figures
 from minifold_core.residues import FIRST_AMINO_ACID, MASK, PAD
 from minifold_core.training.objective import Objective
 from minifold_losses.config import ResidueAccuracyConfig, SecondaryAccuracyConfig
@@ -106,6 +108,15 @@ def test_figures_stand_beside_the_most_frequent_class(demo_batch: ProteinBatch) 
     assert (scored["secondary_accuracy"] == 1).all()
     coil = [(row[row >= 0] == 0).double().mean().item() for row in native]
     assert scored["floor_secondary_accuracy"].tolist() == pytest.approx(coil)
+
+
+def test_a_trunk_is_judged_with_residues_hidden() -> None:
+    figures = judge_figures(assemble("v15-pre", "nano"), list(open_dataset().subset("validation")))
+    assert {row.name: row.n for row in figures.rows} == {
+        "residue_accuracy": 5,
+        "secondary_accuracy": 5,
+    }
+    assert all(row.floor is not None and row.interval is not None for row in figures.rows)
 
 
 def test_an_encoder_learns_both_beside_its_contacts(demo_batch: ProteinBatch) -> None:

@@ -110,8 +110,17 @@ def test_a_signal_saves_the_step_in_hand_and_the_rest_follows(
     assert [row["epoch"] for row in Run(run).epochs()] == ["1"]
 
 
-def test_resuming_holds_with_accumulation_workers_and_every_kind_of_chance(tmp_path: Path) -> None:
-    values = {
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [
+        ("v12b", {}),
+        ("v15", {"training__rollouts": 0.5, "training__rollout_steps": 2, "pair_stack__blocks": 1}),
+    ],
+)
+def test_resuming_holds_with_accumulation_workers_and_every_kind_of_chance(
+    version: str, more: dict[str, object], tmp_path: Path
+) -> None:
+    values = more | {
         "training__accumulate": 3,
         "training__batch_size": 2,
         "training__unconditional": 0.5,
@@ -119,11 +128,11 @@ def test_resuming_holds_with_accumulation_workers_and_every_kind_of_chance(tmp_p
         "training__noise_copies": 2,
     }
     options = Options(CPU, max_steps=5, data="demo")
-    whole = fit(trainer("v12b", options, **values), tmp_path / "whole")
-    first = fit(trainer("v12b", replace(options, max_steps=2), **values), tmp_path / "parts")
+    whole = fit(trainer(version, options, **values), tmp_path / "whole")
+    first = fit(trainer(version, replace(options, max_steps=2), **values), tmp_path / "parts")
     random.seed(99)
     torch.manual_seed(99)  # what happens between must not matter
-    second = trainer("v12b", replace(options, workers=2), **values)
+    second = trainer(version, replace(options, workers=2), **values)
     second.resume(first)
     assert (second.progress.step, second.progress.epoch) == (2, 1)
     second.fit(first)

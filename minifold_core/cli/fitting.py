@@ -28,6 +28,12 @@ def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None
         f"{sum(c[1] for c in counts):,} trainable · {dataset.splits['train']} training and "
         f"{dataset.splits['validation']} validation chains · {options.device}, {options.precision}"
     )
+    if not (model.equivariant or recipe.training.random_rotations):
+        name = recipe.slots["denoiser"].spec.name
+        note(
+            f"warning: denoiser '{name}' has no symmetry built in and sees every chain in the pose "
+            "of its file; --set training.random_rotations=true turns them"
+        )
 
 
 @contextmanager

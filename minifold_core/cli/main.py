@@ -34,7 +34,7 @@ from minifold_core.cli import (
     weights,
 )
 from minifold_core.cli.plugin_commands import Commands
-from minifold_core.errors import VALUE_ERROR, MinifoldError
+from minifold_core.errors import VALUE_ERROR, MinifoldError, is_out_of_memory
 
 app = typer.Typer(
     name="minifold",
@@ -119,7 +119,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        if any(sign in str(error) for sign in ("out of memory", "enough memory", "alloc_cpu")):
+        if is_out_of_memory(error):
             return _fail("not enough memory; ask for fewer or shorter chains at a time", 1)
         from minifold_core.cli.blame import blame
 

@@ -123,7 +123,7 @@ def _carry_out(
     from minifold_core.assembly import assemble
     from minifold_core.weights.header import Header
     from minifold_core.weights.initial import Migration, begin
-    from minifold_core.weights.io import components_of, save_weights
+    from minifold_core.weights.io import components_of, plugins_of, save_weights
 
     torch.manual_seed(seed)
     model = assemble(recipe)
@@ -136,6 +136,7 @@ def _carry_out(
     header = Header(
         recipe=recipe.to_tables(),
         components=components_of(recipe),
+        plugins=plugins_of(recipe),
         **start.header_fields(),
     )
     save_weights(out, model.state_dict(), header)

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.plugin_choice import HOW
 
 
 class Commands(TyperGroup):
@@ -51,7 +52,7 @@ def _added(name: str) -> Any:
             if problem.origin.name == name:
                 raise RequestError(f"no command '{name}': {problem}")
         if off := [origin for origin in found.off if origin.name == name]:
-            raise RequestError(f"no command '{name}': plugin {off[0]} is switched off")
+            raise RequestError(f"no command '{name}': plugin {off[0]} is switched off ({HOW})")
         return None
     try:
         return _built(name, load(command.target))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minifold_core.placing import model_port
-from minifold_core.ports import DATA_PORTS, NOISE_PORTS, TRUTH_PORTS
+from minifold_core.ports import DATA_PORTS, NOISE_PORTS, SAMPLED_PORT, TRUTH_PORTS
 from minifold_core.recipe import LossTerm, Recipe, Slot
 
 TOTAL = "total_fixed"
@@ -55,8 +55,8 @@ class Common:
 
 def measurable(recipe: Recipe) -> dict[str, LossTerm]:
     """The loss terms whose ports the model gives: all that count, and perhaps some of weight 0."""
-    level = NOISE_PORTS if recipe.process else ()
-    given = {port.name for port in (*DATA_PORTS, *TRUTH_PORTS, *level)}
+    noised = (*NOISE_PORTS, SAMPLED_PORT) if recipe.process else ()
+    given = {port.name for port in (*DATA_PORTS, *TRUTH_PORTS, *noised)}
     for path, slot in recipe.slots.items():
         given |= {model_port(path, port.name) for port in slot.config.gives()}
     return {

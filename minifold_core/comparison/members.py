@@ -72,7 +72,7 @@ def _member(name: str) -> tuple[Member, Recipe, str]:
     seed = record.environment.get("seed") if record else None
     member = Member(name, file.path, file.header, record, seed if isinstance(seed, int) else None)
     if file.header:
-        return member, recipe_from_tables(file.header.recipe, str(file.path)), str(file.path)
+        return member, file.header.read_recipe(str(file.path)), str(file.path)
     known = Structure.of_file(file)
     if not known.lineage:
         raise RequestError(

@@ -141,7 +141,8 @@ def chain_values(
     for seen in validated(model, objective, batches(model, ordered, on_batch)):
         own = [rows[name] for name in seen.names]
         suffix = bin_suffix(seen.levels) if seen.levels else ""
-        counted = {name: seen.terms[name] for name in model.recipe.active_losses}
+        active = {name: seen.terms[name] for name in model.recipe.active_losses}
+        counted = objective.steady(active)
         terms = seen.terms | {TOTAL: objective.total(counted, None)}
         for values, found in ((losses, terms), (figures, seen.figures)):
             for name, value in found.items():

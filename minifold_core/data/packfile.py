@@ -25,11 +25,13 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minifold_core.data.files import format_of
 from minifold_core.data.records import SPLITS, Chain, Rejection
 from minifold_core.errors import RequestError
 from minifold_core.residues import MAX_SIDECHAIN_ATOMS, UNK, VOCABULARY_SIZE, decode
@@ -175,6 +177,11 @@ class PackFile:
 
     def damaged(self, why: str) -> RequestError:
         """The error of a file whose content is not what it should be."""
+        if format_of(self.path):
+            return RequestError(
+                f"{self.path}: a structure file, not a packed dataset; minifold data pack "
+                f"{quote(str(self.path))} --out mine.safetensors makes one"
+            )
         return RequestError(f"{self.path}: not a sound packed dataset ({why}); pack it again")
 
     def _read_header(self) -> dict[str, Any]:

@@ -143,8 +143,11 @@ def calibrate(chains: Sequence[Chain], samples: Samples, seed: int = 0) -> Calib
     floor = [np.abs(lddt.mean() - each[..., 1]).mean() for each in found.values()]
     choice = None
     if per_sample.shape[1] > 1:
-        surest = np.take_along_axis(per_sample, per_sample[..., :1].argmax(1)[:, None], 1)[:, 0, 1]
-        choice = Difference.of(surest, per_sample[..., 1].mean(1), seed)
+        # Over all residues, as --best-of chooses, those without an lDDT among them.
+        sure = np.stack([samples.plddt[name].double().mean(1).numpy() for name in found])
+        lddts = per_sample[..., 1]
+        surest = np.take_along_axis(lddts, sure.argmax(1)[:, None], 1)[:, 0]
+        choice = Difference.of(surest, lddts.mean(1), seed)
     return Calibration(
         _bins(plddt, lddt),
         Agreement.of(plddt, lddt),

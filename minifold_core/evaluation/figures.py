@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from minifold_core.data.batching import collate
 from minifold_core.data.records import Chain
@@ -16,6 +15,7 @@ from minifold_core.evaluation.paired import FEWEST_CHAINS, Difference
 from minifold_core.interfaces import FLOOR
 from minifold_core.model import FoldModel
 from minifold_core.training.objective import Objective
+from minifold_core.training.validation import validated
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,6 +57,8 @@ class Figures:
     @property
     def verdict(self) -> str:
         """Which figures clear their floors, in words."""
+        if not self.rows:
+            return "The recipe names no metric, so there is nothing to judge the model by."
         judged = [row for row in self.rows if row.interval is not None]
         above = [row.name for row in judged if row.sign > 0]
         worse = [row.name for row in judged if row.sign < 0]
@@ -91,25 +93,23 @@ class Figures:
         return table
 
 
-@torch.no_grad()
 def judge_figures(model: FoldModel, chains: Sequence[Chain], seed: int = 0) -> Figures:
-    """The metrics of a model that needs no noised state.
+    """The metrics of a model that needs no noised state; residues are hidden as in validation.
 
     Args:
         model: a model without a denoiser, on the device to use.
         chains: the native chains.
         seed: of the bootstrap.
     """
-    model = model.eval()
     objective = Objective.of(model.recipe)
     device = next(model.parameters()).device
     values: dict[str, list[float]] = defaultdict(list)
     ordered = sorted(chains, key=len)
     size = model.recipe.training.batch_size
-    for start in range(0, len(ordered), size):
-        batch = collate(ordered[start : start + size]).to(device)
-        figures = objective.measures(objective.predict(model, batch, None), batch)
-        for name, each in figures.items():
+    starts = range(0, len(ordered), size)
+    batches = (collate(ordered[start : start + size]).to(device) for start in starts)
+    for seen in validated(model, objective, batches):
+        for name, each in seen.figures.items():
             values[name] += each.double().tolist()
     arrays = {name: np.array(each) for name, each in values.items()}
     lower = {name for metric in objective.metrics.values() for name in metric.lower_is_better}

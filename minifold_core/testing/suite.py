@@ -9,6 +9,7 @@ from typing import NamedTuple
 from minifold_core.components import ComponentConfig, ComponentSpec, Kind
 from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.plugin_choice import HOW
 from minifold_core.testing import measure, network, process, symmetry
 from minifold_core.testing.config import config
 from minifold_core.testing.subject import ConformanceError, Subject, small, subjects
@@ -157,7 +158,7 @@ def _named(name: str) -> list[ComponentSpec]:
         if problem.origin.name == name or f"'{name}'" in problem.cause:
             raise RequestError(f"'{name}' cannot be used: {problem}")
     if off := [origin for origin in found.off if origin.name == name]:
-        raise RequestError(f"plugin {off[0]} is switched off")
+        raise RequestError(f"plugin {off[0]} is switched off ({HOW})")
     known = {offer.origin.name for offer in found.items.values()} | set(found.items)
     raise RequestError(f"unknown plugin or component '{name}'; {did_you_mean(name, known)}")
 

@@ -15,6 +15,7 @@ from minifold_core.diffusion.sampler import sample
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Loss, Metric, Process
 from minifold_core.model import FoldModel
+from minifold_core.port_check import check_measured
 from minifold_core.ports import SAMPLED_PORT
 from minifold_core.recipe import Recipe
 
@@ -146,22 +147,30 @@ class Objective:
 
     def rollout(
         self, model: FoldModel, batch: ProteinBatch, trunk: Features, generators: Generators
-    ) -> Tensor:
+    ) -> Tensor | None:
         """[B, L, 3] structures sampled in a few steps, in model units and without gradients.
 
+        They are sampled as the recipe samples, but for the number of steps. None if no head of the
+        model judges finished structures.
+
         Args:
-            model: of the objective's recipe, with a denoiser.
+            model: of the objective's recipe.
             batch: B proteins.
             trunk: what ``model.trunk(batch, complete=True)`` gave.
             generators: B of them.
         """
+        if not model.judges:
+            return None
         assert self.process is not None
+        training = self.recipe.training
+        short = {"steps": training.rollout_steps, "guidance": 1.0}
         samples = sample(
             model,
             self.process,
             batch,
             generators=generators,
-            steps=self.recipe.training.rollout_steps,
+            **self.recipe.sampling.model_dump() | short,
+            self_condition=training.self_conditioning > 0,
             trunks=[{name: value.detach() for name, value in trunk.items()}],
         )
         return samples.coords.clone() / self.truth(batch).scale[:, None, None]
@@ -176,10 +185,9 @@ class Objective:
         """
         truth, changing = self.truth(batch), model.changing
         return {
-            name: loss(_seen(config, trunk), truth)
-            for name, loss in self.losses.items()
-            if (config := self.recipe.losses[name].config)
-            and changing.isdisjoint(need.name for need in config.needs())
+            name: self._term(name, trunk, truth)
+            for name in self.losses
+            if changing.isdisjoint(n.name for n in self.recipe.losses[name].config.needs())
         }
 
     def terms(
@@ -194,21 +202,38 @@ class Objective:
         """
         truth, known = self.truth(batch), settled or {}
         return {
-            name: known[name] if name in known else loss(_seen(config, features), truth)
-            for name, loss in self.losses.items()
-            if _judged(config := self.recipe.losses[name].config, features)
+            name: known[name] if name in known else self._term(name, features, truth)
+            for name in self.losses
+            if _judged(self.recipe.losses[name].config, features)
         }
+
+    def _term(self, name: str, features: Features, truth: Truth) -> Tensor:
+        term = self.recipe.losses[name]
+        value = self.losses[name](_seen(term.config, features), truth)
+        check_measured(term.spec, value, len(truth.mask))
+        return value
 
     def measures(self, features: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """Every figure of every metric, [B] each, NaN where undefined."""
         truth, figures = self.truth(batch), dict[str, Tensor]()
         for path, metric in self.metrics.items():
-            if not _judged(self.recipe.metrics[path].config, features):
+            slot = self.recipe.metrics[path]
+            if not _judged(slot.config, features):
                 continue
-            figures |= metric(_seen(self.recipe.metrics[path].config, features), truth)
+            found = metric(_seen(slot.config, features), truth)
+            for value in found.values():
+                check_measured(slot.spec, value, len(truth.mask))
+            figures |= found
         return figures
 
-    def total(self, terms: dict[str, Tensor], epoch: int | None) -> Tensor:
+    def steady(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The terms that every step measures, which totals that are shown are made of.
+
+        Those on sampled structures come and go in training and are always there in validation.
+        """
+        return {n: v for n, v in terms.items() if not _on_samples(self.recipe.losses[n].config)}
+
+    def total(self, terms: Mapping[str, Tensor], epoch: int | None) -> Tensor:
         """[B] weighted sum with the weights of ``epoch``; None means ramps at their end."""
         total = torch.zeros_like(next(iter(terms.values())))
         for name, value in terms.items():
@@ -224,5 +249,9 @@ def _seen(config: ComponentConfig, features: Features) -> Features:
 
 def _judged(config: ComponentConfig, features: Features) -> bool:
     """Whether what a loss or metric measures is there: not all steps sample a structure."""
-    needs_sample = any(need.name == SAMPLED_PORT.name for need in config.needs())
-    return SAMPLED_PORT.name in features or not needs_sample
+    return SAMPLED_PORT.name in features or not _on_samples(config)
+
+
+def _on_samples(config: ComponentConfig) -> bool:
+    """Whether a loss or metric measures finished structures."""
+    return any(need.name == SAMPLED_PORT.name for need in config.needs())

@@ -43,18 +43,21 @@ class Group:
         return list(items[self.rank :: self.size])
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace every gradient by the sum over processes; one that is None counts as zero."""
+        """Replace every gradient by the sum over processes; None stays None where it is so in all.
+
+        A slot that a step does not use must stand still as it does in one process, and an optimizer
+        moves what has a gradient of zero.
+        """
         if self.size == 1:
             return
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
+        device = parameters[0].device
+        used = torch.tensor([float(p.grad is not None) for p in parameters], device=device)
+        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = torch.cat([used, *(g.flatten().to(used) for g in given)])
         _together(lambda: dist.all_reduce(flat))
-        parts = flat.split([g.numel() for g in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        used, *sums = flat.split([len(used), *(p.numel() for p in parameters)])
+        for parameter, users, total in zip(parameters, used.tolist(), sums, strict=True):
+            parameter.grad = total.view_as(parameter).to(parameter.dtype) if users else None
 
     def merge(self, averages: Averages) -> Averages:
         """The averages over what all processes added."""

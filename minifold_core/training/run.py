@@ -171,8 +171,10 @@ def refuse_if_taken(directory: Path) -> None:
     except OSError as error:
         raise _unusable(directory, error) from None
     if taken:
+        run = Run(directory)
+        way = f", or go on with: {run.go_on}" if run.state.is_file() else ""
         raise ProtectedError(
-            f"run directory {directory} exists and is not empty; choose another --run-dir"
+            f"run directory {directory} exists and is not empty; choose another --run-dir{way}"
         )
 
 

@@ -130,7 +130,7 @@ class Stepper:
         # Gradients gather at the trunk's outputs: each copy's graph is freed before the next's.
         leaves, known = _leaves(trunk), _leaves(settled)
         copies = self.config.noise_copies
-        judged = self.model.judges and chance(self.config.rollouts, *where, "rollout")
+        judged = chance(self.config.rollouts, *where, "rollout")
         for copy in range(copies):
             own = [generator(*where, "noise", name, copy) for name in batch.names]
             posed = batch
@@ -151,8 +151,12 @@ class Stepper:
                 self._complain(terms, total, posed, noised)
             with phase("backward: what runs per noise level"):
                 self.scaler.scale(total.sum() / (size * copies)).backward()
-            fixed = self.objective.total(terms, None)
-            for name, each in {**terms, "total": total, "total_fixed": fixed}.items():
+            steady = self.objective.steady(terms)
+            totals = {
+                "total": self.objective.total(steady, epoch),
+                "total_fixed": self.objective.total(steady, None),
+            }
+            for name, each in {**terms, **totals}.items():
                 losses.add_each(f"train/{name}", each)
         ends, begins = (*trunk.values(), *settled.values()), (*leaves.values(), *known.values())
         reached = [(a, b.grad) for a, b in zip(ends, begins, strict=True) if b.grad is not None]

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from minifold_core.console import note
-from minifold_core.errors import MinifoldError
+from minifold_core.errors import MinifoldError, is_out_of_memory
 
 if TYPE_CHECKING:
     from minifold_core.training.run import Run
@@ -73,7 +73,13 @@ def saved_on_failure(run: Run, progress: Progress, save: Callable[[], None]) -> 
         else:
             note(f"{stopped}; state saved in {run.state}")
         raise
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise MinifoldError(
+                f"out of memory after step {progress.step}; the last state stays. Train with less "
+                "at once: --set training.checkpointing=true, or a lower training.batch_size with "
+                f"as much more training.accumulate; or go on on another device: {run.go_on}"
+            ) from error
         if "DataLoader worker" not in str(error):
             raise
         raise MinifoldError(

@@ -33,7 +33,7 @@ from minifold_core.training.stopping import Stop, saved_on_failure, stop_on_sign
 from minifold_core.training.validation import validate
 from minifold_core.training.watch import Watch
 from minifold_core.weights.header import Header
-from minifold_core.weights.io import components_of, save_weights
+from minifold_core.weights.io import components_of, plugins_of, save_weights
 
 DRAW_EVERY = 30.0
 """Seconds between two drawings of the curves: each takes half a second."""
@@ -292,6 +292,7 @@ class Trainer:
         header = Header(
             recipe=recipe.to_tables(),
             components=components_of(recipe),
+            plugins=plugins_of(recipe),
             step=self.progress.step,
             epoch=epoch,
             data=self.options.data,

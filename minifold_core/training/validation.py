@@ -52,10 +52,8 @@ def validated(
             batch = objective.masked(batch, [_generator(n, "mask") for n in batch.names])
             trunk = model.trunk(batch, complete=True)
             settled = objective.settled(model, trunk, batch)
-            sampled = None
-            if model.judges:
-                start = [_generator(n, "rollout") for n in batch.names]
-                sampled = objective.rollout(model, batch, trunk, start)
+            start = [_generator(n, "rollout") for n in batch.names]
+            sampled = objective.rollout(model, batch, trunk, start)
             for levels in noise_bins(objective.process):
                 low = levels.start if levels else 0
                 noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
@@ -84,8 +82,9 @@ def validate(
             means.add_each(f"val/{name}", value)
             if seen.levels:
                 means.add_each(f"val/{name}{bin_suffix(seen.levels)}", value)
-        means.add_each("val/total", objective.total(seen.terms, epoch))
-        means.add_each("val/total_fixed", objective.total(seen.terms, None))
+        steady = objective.steady(seen.terms)
+        means.add_each("val/total", objective.total(steady, epoch))
+        means.add_each("val/total_fixed", objective.total(steady, None))
     return means
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
+from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
+from minifold_core.recipe import Recipe, recipe_from_tables
 from minifold_core.recipe_schema import Section
 from minifold_core.weights import digest
 from minifold_core.weights.layout import Layout, read_layout
@@ -25,6 +27,8 @@ class Header(Section):
     Attributes:
         recipe: the resolved recipe, as :meth:`minifold_core.recipe.Recipe.to_tables` gives it.
         components: slot path to ``"name/version"`` of the component that made the tensors.
+        plugins: slot path to the name and version of the distribution that brought the component,
+            where it is not minifold.
         step: optimizer steps taken.
         epoch: epochs finished, 0 if none.
         encoder: ``"random"`` for a frozen encoder that was never trained, ``"trained"`` for one
@@ -39,6 +43,7 @@ class Header(Section):
 
     recipe: dict[str, Any]
     components: dict[str, str]
+    plugins: dict[str, str] = Field(default_factory=dict)
     step: int = 0
     epoch: int = 0
     encoder: str = RANDOM
@@ -47,6 +52,26 @@ class Header(Section):
     data_digest: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
     migrations: list[dict[str, Any]] = Field(default_factory=list)
+
+    def read_recipe(self, origin: str) -> Recipe:
+        """The recipe, checked against what is installed.
+
+        Args:
+            origin: the file, for errors.
+
+        Raises:
+            RequestError: it does not fit; packages that made it and are not there are named.
+        """
+        try:
+            return recipe_from_tables(self.recipe, origin)
+        except RequestError as error:
+            have = {str(offer.origin.release) for offer in find_components().items.values()}
+            lost = sorted(set(self.plugins.values()) - have)
+            if not lost:
+                raise
+            raise RequestError(
+                f"{error}\nIt was made with {', '.join(lost)}: install that"
+            ) from None
 
     def to_metadata(self) -> dict[str, str]:
         """The header as safetensors metadata, with room for the file's hash."""

@@ -9,10 +9,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from minifold_core.assembly import assemble
+from minifold_core.discovery import origin_of
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.model import FoldModel
-from minifold_core.recipe import Recipe, Slot, recipe_from_tables
+from minifold_core.plugin_choice import OWN
+from minifold_core.recipe import Recipe, Slot
 from minifold_core.weights import digest
 from minifold_core.weights.apply import copy_exactly
 from minifold_core.weights.file import WeightsFile, open_weights
@@ -22,6 +24,12 @@ from minifold_core.weights.header import Header
 def components_of(recipe: Recipe) -> dict[str, str]:
     """Slot path, and ``process``, to ``"name/version"``, as headers record it."""
     return {path: _made_by(slot) for path, slot in recipe.parts.items()}
+
+
+def plugins_of(recipe: Recipe) -> dict[str, str]:
+    """Slot path to the distribution that brings its component, where that is not minifold."""
+    origins = {path: origin_of(slot.spec) for path, slot in recipe.parts.items()}
+    return {path: o.release for path, o in origins.items() if o and o.distribution != OWN}
 
 
 def save_weights(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> None:
@@ -44,7 +52,7 @@ def load_model(path: str | Path) -> tuple[FoldModel, Header]:
         ProtectedError: tensors and recipe disagree, or numbers are not finite.
     """
     file, header = _open(path)
-    recipe = recipe_from_tables(header.recipe, str(file.path))
+    recipe = header.read_recipe(str(file.path))
     for name, slot in recipe.parts.items():
         _check_component(header, name, slot, file.path)
     model = assemble(recipe)

@@ -10,7 +10,6 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.interfaces import Features
 from minifold_core.model import FoldModel
-from minifold_core.recipe import recipe_from_tables
 from minifold_core.weights.apply import copy_exactly
 from minifold_core.weights.file import WeightsFile
 from minifold_core.weights.plan import Plan
@@ -43,7 +42,7 @@ def verify(
     """
     if file.header is None:
         raise RequestError(f"--verify: {file.path} has no recipe, so its model cannot be built")
-    origin = assemble(recipe_from_tables(file.header.recipe, str(file.path)))
+    origin = assemble(file.header.read_recipe(str(file.path)))
     copy_exactly(origin, tensors, str(file.path))
     training = model.training
     try:

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from minifold_core.components import ComponentConfig
+from minifold_core.units import SIGMA_DATA
 
 
 class EDMConfig(ComponentConfig):
@@ -31,7 +32,7 @@ class EDMConfig(ComponentConfig):
     """
 
     timesteps: int = Field(default=1000, ge=4)
-    sigma_data: float = Field(default=8.4, gt=0)
+    sigma_data: float = Field(default=SIGMA_DATA, gt=0)
     p_mean: float = -1.2
     p_std: float = Field(default=1.5, ge=0.1)
     sigma_min: float = Field(default=0.00336, ge=1e-4)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from minifold_core.components import ComponentConfig, LossFacts
 from minifold_core.ports import Port
-from minifold_core.units import CA_CA
+from minifold_core.units import CA_CA, SIGMA_DATA
 
 COORDS = Port("coords", "B,L,3", width=3)
 ROTATIONS = Port("rotations", "B,L,3,3", width=3)
@@ -41,7 +41,7 @@ class NoiseWeightedConfig(LossConfig):
 
     noise_weight: Literal["none", "edm", "snr"] = "none"
     noise_weight_limit: float = Field(default=5.0, gt=0)
-    sigma_data: float = Field(default=8.4, gt=0)
+    sigma_data: float = Field(default=SIGMA_DATA, gt=0)
 
     def needs(self) -> tuple[Port, ...]:
         """The noise level beside the other ports, if it is weighted by."""
@@ -54,10 +54,10 @@ class AlignedMSEConfig(NoiseWeightedConfig):
 
     facts = LossFacts(
         formula="mean over residues of |x_i − (R x*_i + t)|², R and t of the best superposition",
-        unit=SQUARED,
-        floor="2.44 all residues at one point, 2.9 another real chain, 1.9 the mean distance map, "
-        "0.84 the mirror image of the truth (demo set)",
-        target="0.01, which is an RMSD of 1 Å",
+        unit=f"{SQUARED}; times the weight of the noise level where the recipe sets one",
+        floor="without such a weight 2.44 all residues at one point, 2.9 another real chain, 1.9 "
+        "the mean distance map, 0.84 the mirror image of the truth (demo set)",
+        target="without such a weight 0.01, which is an RMSD of 1 Å",
     )
 
 

@@ -9,12 +9,10 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from minifold_core.batch import Truth
+from minifold_core.evaluation.lddt import THRESHOLDS
 from minifold_core.geometry.frames import pairwise_distances
 from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
 from minifold_losses.config import ClashConfig, DistanceConfig, SmoothLDDTConfig
-
-LDDT_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
-"""Errors of a distance in ångström that lDDT counts up to."""
 
 
 class DistanceLoss(FullPrecisionLoss):
@@ -63,6 +61,6 @@ class SmoothLDDTLoss(FullPrecisionLoss):
         """[B] from ``coords`` [B, L, 3]."""
         native, scale = pairwise_distances(truth.ca), truth.scale[:, None, None]
         error = (pairwise_distances(prediction["coords"]) - native).abs() * scale
-        kept = torch.stack([(c - error).sigmoid() for c in LDDT_THRESHOLDS]).mean(0)
+        kept = torch.stack([(c - error).sigmoid() for c in THRESHOLDS]).mean(0)
         near = pair_mask(truth.mask) & (native * scale < self.config.cutoff)
         return masked_mean(1 - kept, near)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from minifold_core.components import ComponentConfig
 from minifold_core.ports import Port
+from minifold_core.units import SIGMA_DATA
 
 
 class TransformerDenoiserConfig(ComponentConfig):
@@ -26,7 +27,7 @@ class TransformerDenoiserConfig(ComponentConfig):
     d_model: int = Field(384, ge=1)
     ffn_multiplier: int = Field(2, ge=1)
     d_time: int = Field(256, ge=2, multiple_of=2)
-    sigma_data: float = Field(8.4, gt=0)
+    sigma_data: float = Field(SIGMA_DATA, gt=0)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> TransformerDenoiserConfig:

@@ -16,8 +16,9 @@ from minifold_core.units import MODEL_UNIT
 from minifold_transformer.block import AdaptiveNorm, TransformerBlock
 from minifold_transformer.config import TransformerDenoiserConfig
 
-ABSENT = -1e9
-"""Logit of a key that is not there: finite, so that a row without any key stays finite too."""
+ABSENT = -3e4
+"""Added to the logit of a key that is not there: nothing is left of it, yet it is finite in half
+precision too, and so is a row without any key."""
 
 WIDEST, PER_NEPER = 13.0, 38.0
 """Logarithms of the signal-to-noise ratio up to ±13 are told apart, as far apart as 1,000 times."""

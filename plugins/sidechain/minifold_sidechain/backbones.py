@@ -89,6 +89,12 @@ def read_backbone(path: Path) -> Backbone:
             f"{path}: of its residues only CA is there, and side chains stand on N, CA and C; "
             "minifold sample --rebuild builds them on what it samples"
         )
+    if found.known[:, :3].all(-1).any():
+        names = ", ".join(sorted(set(found.atoms.res_name.tolist()))[:5])
+        raise RequestError(
+            f"{path}: none of its residues is one of the twenty amino acids ({names}), and which "
+            "atoms a side chain has is known of those alone; minifold sample --sequence names them"
+        )
     raise RequestError(
         f"{path}: none of the twenty amino acids with N, CA and C: there is no backbone to pack"
     )
