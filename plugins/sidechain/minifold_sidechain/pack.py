@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ from minifold_core.weights.shipped import shipped_weights
 from minifold_sidechain.backbones import Backbone, read_backbone
 
 WRITTEN = (".pdb", ".cif", ".bcif")
+SAID = (
+    "Side chains by {packer} of minifold-sidechain on the backbone of {file}. "
+    "B-factors of side chains: 100 times the probability of the chosen rotamer; all others 0."
+)
+"""What a packed file says of itself."""
 NAMED = 10
 """Residues at most that are named because they were not packed."""
 
@@ -45,7 +51,7 @@ def pack_file(file: Path, out: Path, weights: Path | None, device: torch.device)
     backbone = read_backbone(file)
     model, name = find_packer(weights)
     sidechain, chance = predict(model.to(device), backbone)
-    write(packed(backbone, sidechain, chance), out)
+    write(packed(backbone, sidechain, chance), out, SAID.format(packer=name, file=file.name))
     done = f"{_residues(int(backbone.packable.sum()))} packed by {name}: {out}"
     if left := backbone.unpacked:
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
@@ -136,8 +142,8 @@ def _atom(
     )
 
 
-def write(atoms: AtomArray, out: Path) -> None:
-    """Write a structure; the file appears complete or not at all.
+def write(atoms: AtomArray, out: Path, said: str) -> None:
+    """Write a structure and what is ``said`` of it; the file appears complete or not at all.
 
     Raises:
         RequestError: it does not fit the columns of a PDB file.
@@ -156,11 +162,14 @@ def write(atoms: AtomArray, out: Path) -> None:
         ends = [a != b for a, b in zip(chains, [*chains[1:], ""], strict=True)]
         lines = zip(file.lines, ends, strict=True)
         file.lines = [
+            *(f"REMARK   6 {line}".rstrip() for line in ["", *textwrap.wrap(said.upper(), 68)]),
             *(x for line, end in lines for x in ([line, "TER"] if end else [line])),
             "END",
         ]
     else:
         file = pdbx.CIFFile() if out.suffix == ".cif" else pdbx.BinaryCIFFile()
         pdbx.set_structure(file, atoms)
+        category = pdbx.CIFCategory if out.suffix == ".cif" else pdbx.BinaryCIFCategory
+        file.block["struct"] = category({"pdbx_model_details": said})
     with atomic(out) as unfinished:
         file.write(str(unfinished))

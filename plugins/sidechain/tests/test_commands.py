@@ -66,6 +66,7 @@ def test_packing_keeps_the_backbone_and_adds_every_heavy_atom(
     out = tmp_path / f"packed.{suffix}"
     done = minifold("sidechain", "pack", bare, "--out", out, "--weights", run)
     assert done.returncode == 0, done.stderr
+    assert b"minifold-sidechain" in out.read_bytes().lower()
     given, packed = load_structure(bare), load_structure(out, extra_fields=["b_factor"])
     kept = packed[np.isin(packed.atom_name, (*BACKBONE_ATOMS, "OXT"))]
     assert np.allclose(kept.coord, given.coord, atol=6e-4)  # files have three digits
