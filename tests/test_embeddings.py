@@ -250,6 +250,7 @@ def test_a_run_is_sampled_and_evaluated(
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "lacks 1 of 2 chains: mine" in done.stderr
+    own = sha256(file.read_bytes()).hexdigest()
     for source in (("--data", "demo", "--embeddings", file, "--guidance", 2), ("--length", 30)):
         out = tmp_path / str(source[1])
         done = minifold("sample", run, *source, *few, out)
@@ -257,14 +258,14 @@ def test_a_run_is_sampled_and_evaluated(
         assert list(out.glob("*.pdb"))
         with (out / "samples.csv").open(newline="") as table:
             (known,) = {row["embeddings"] for row in csv.DictReader(table)}
-        assert known == (sha256(file.read_bytes()).hexdigest() if file in source else "")
+        assert known == (own if file in source else "")
     again = ("sample", run, "--data", "demo", "--guidance", 2, *few, tmp_path / "demo")
     assert "going on: " in minifold(*again, "--embeddings", file).stderr
     other = tmp_path / "other.safetensors"
     save_file({name: rows + 1 for name, rows in rows_of_demo().items()}, other)
     done = minifold(*again, "--embeddings", other)
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"has embeddings {known}, not {sha256(other.read_bytes()).hexdigest()}" in done.stderr
+    assert f"has embeddings {own}, not {sha256(other.read_bytes()).hexdigest()}" in done.stderr
     done = minifold("evaluate", run, "--embeddings", file, "--steps", 2, "--json")
     assert done.returncode == 0, done.stderr
     assert "rows of their embeddings" in done.stderr

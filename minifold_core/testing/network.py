@@ -17,6 +17,7 @@ from minifold_core.ports import (
     NOISE_PORTS,
     PER_STATE,
     READ_OUT_PORTS,
+    SAMPLED_PORT,
     STATE_PORTS,
     Port,
 )
@@ -65,8 +66,9 @@ def readable(kind: Kind) -> set[str]:
     before = KINDS if kind in ("loss", "metric") else KINDS[: KINDS.index(kind) + 1]
     there = {port.name for port in DATA_PORTS} | set(givers(before))
     there |= {port.name for port in (STATE_PORTS if kind == "denoiser" else GIVEN_PORTS)}
-    there |= {port.name for port in (NOISE_PORTS if kind == "loss" else ())}
-    return there | ({port.name for port in READ_OUT_PORTS} if kind == "head" else set())
+    judged = (*NOISE_PORTS, SAMPLED_PORT)
+    later = {"head": READ_OUT_PORTS, "loss": judged, "metric": judged}
+    return there | {port.name for port in later.get(kind, ())}
 
 
 def check_needs(subject: Subject) -> None:

@@ -56,7 +56,7 @@ class ConfidenceHead(Head):
 
         Returns:
             ``lddt_logits`` [B, L, 50] of equal classes from 0 to 1, and ``plddt`` [B, L], the lDDT
-            expected by them, 0 off the mask.
+            expected by them; both 0 off the mask.
         """
         distances = pairwise_distances(sampled.detach()) * at_least_fp32(scale)[:, None, None]
         width = (FARTHEST - NEAREST) / (len(self.centres) - 1)
@@ -70,4 +70,7 @@ class ConfidenceHead(Head):
         logits = at_least_fp32(self.out(torch.cat([known, gathered], -1)))
         middles = (torch.arange(BINS, device=logits.device) + 0.5) / BINS
         expected = (logits.softmax(-1) * middles.to(logits)).sum(-1)
-        return {"lddt_logits": logits, "plddt": expected.masked_fill(~mask, 0)}
+        return {
+            "lddt_logits": logits.masked_fill(~mask[..., None], 0),
+            "plddt": expected.masked_fill(~mask, 0),
+        }
