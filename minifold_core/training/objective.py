@@ -137,7 +137,7 @@ class Objective:
         previous = None
         if self_condition:
             with torch.no_grad():
-                previous = model.denoise(trunk, *noised, snr, mask)["coords"]
+                previous = model.denoise(_detached(trunk), *noised, snr, mask)["coords"]
         prediction = model.denoise(trunk, *noised, snr, mask, previous)
         scale = self.truth(batch).scale
         if sampled is not None:
@@ -171,7 +171,7 @@ class Objective:
             generators=generators,
             **self.recipe.sampling.model_dump() | short,
             self_condition=training.self_conditioning > 0,
-            trunks=[{name: value.detach() for name, value in trunk.items()}],
+            trunks=[_detached(trunk)],
         )
         return samples.coords.clone() / self.truth(batch).scale[:, None, None]
 
@@ -240,6 +240,11 @@ class Objective:
             term = self.recipe.losses[name]
             total = total + value * (term.final_weight if epoch is None else term.weight_at(epoch))
         return total
+
+
+def _detached(features: Features) -> Features:
+    """Without a way back: even a view that is taken under ``no_grad`` says that it requires one."""
+    return {name: value.detach() for name, value in features.items()}
 
 
 def _seen(config: ComponentConfig, features: Features) -> Features:
