@@ -89,6 +89,18 @@ def test_a_name_stands_wherever_weights_are_taken(
     sampled = minifold("sample", "v12b:b30", "--length", 9, "--steps", 2, "--out", tmp_path / "o")
     assert sampled.returncode == 0, sampled.stderr
 
+    whole = minifold("inspect", "v12b", "--json")
+    assert json.loads(whole.stdout)["sha256"] == sha256(b30)
+    assert whole.stderr == "weights: v12b:b30\n"
+    assert minifold("inspect", "contact").stderr == (
+        "weights: contact:full of contact:full, contact:nano\n"
+    )
+    minifold("weights", "add", "v12b:b5", b30.name, cwd=tmp_path)
+    several = minifold("inspect", "v12b")
+    assert (several.returncode, several.stdout) == (2, "")
+    assert "v12b has several weights; name one of v12b:b30, v12b:b5" in several.stderr
+    assert minifold("weights", "remove", "v12b:b5").returncode == 0
+
     missed = minifold("inspect", "v12b:b3O")
     assert missed.returncode == 2
     assert "unknown weights 'v12b:b3O'; did you mean 'v12b:b30'?" in missed.stderr

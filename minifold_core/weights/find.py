@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minifold_core.console import note
 from minifold_core.errors import RequestError
-from minifold_core.weights.known import lookup
+from minifold_core.recipe_tree import FULL
+from minifold_core.weights.known import lookup, weights_of
 
 
 def find_weights(path: str | Path) -> Path:
     """The weights file that is meant: a file itself, a run's best (else last) weights, or a name.
 
-    A path that exists wins over a name. Named weights at a URL are fetched, and the file is checked
-    by the hash that was recorded of it.
+    A name is ``ID:TAG``, or the id of a version that has weights; which of them is said. A path
+    that exists wins over a name. Named weights at a URL are fetched, and the file is checked by the
+    hash that was recorded of it.
 
     Raises:
         RequestError: there is none.
@@ -29,6 +32,13 @@ def find_weights(path: str | Path) -> Path:
         what = "holds no best.safetensors or last.safetensors"
     elif ":" in path.name and path.name == str(path):
         return lookup(path.name).locate()
+    elif path.name == str(path) and (own := weights_of(path.name)):
+        names = ", ".join(known.name for known in own.values())
+        if len(own) > 1 and FULL not in own:
+            raise RequestError(f"{path} has several weights; name one of {names}")
+        known = own.get(FULL) or next(iter(own.values()))
+        note(f"weights: {known.name}" + (f" of {names}" if len(own) > 1 else ""))
+        return known.locate()
     else:
         what = "does not exist"
     raise RequestError(

@@ -175,6 +175,12 @@ def lookup(name: str) -> Known:
     raise RequestError(f"unknown weights '{name}'; {did_you_mean(name, found.items)}{lost}")
 
 
+def weights_of(version: str) -> dict[str, Known]:
+    """All named weights of a version, by tag."""
+    named = known_weights().items.values()
+    return {known.entry.tag: known for known in named if known.id == version}
+
+
 def _put(found: Found[Known], origin: str, version: str, entries: Iterable[WeightsEntry]) -> None:
     for known in (Known(version, weights, origin) for weights in entries):
         found.items[known.name] = known
