@@ -137,6 +137,7 @@ def test_ctrl_c_in_a_command_without_a_word_for_it_is_told() -> None:
         "import os, signal, sys\n"
         "from minifold_core import catalogue\n"
         "from minifold_core.cli.main import run\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none\n"
         "catalogue.list_models = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.exit(run(['list-models', '--json']))"
     )
