@@ -137,7 +137,8 @@ def test_ctrl_c_in_a_command_without_a_word_for_it_is_told() -> None:
         "import os, signal, sys\n"
         "from minifold_core import catalogue\n"
         "from minifold_core.cli.main import run\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none\n"
+        # A job in the background, such as these tests may be, ignores the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "catalogue.list_models = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.exit(run(['list-models', '--json']))"
     )
