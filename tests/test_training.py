@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from minifold_core.assembly import assemble
+from minifold_core.cli.fitting import announce
 from minifold_core.console import note
+from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.interfaces import Loss
 from minifold_core.recipe import load_recipe
@@ -209,6 +212,19 @@ def test_too_many_bad_steps_on_end_stop_the_run_with_its_state_saved(tmp_path: P
     assert all(torch.equal(p, before[name]) for name, p in again.model.named_parameters())
 
 
+def test_want_of_memory_ends_a_training_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer()
+
+    def full(*given: Any) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(made.stepper, "take", full)
+    with pytest.raises(MinifoldError, match=r"out of memory after step 0; .*checkpointing=true"):
+        fit(made, tmp_path)
+
+
 def test_infinite_gradients_are_skipped_too(capsys: pytest.CaptureFixture[str]) -> None:
     made = trainer()
     parameter = next(made.model.denoiser.parameters())
@@ -251,6 +267,18 @@ def test_half_precisions_learn_as_float32_does(precision: str, tmp_path: Path) -
         totals[name] = float(row["val/total_fixed"])
         note(f"{name}: {totals[name]}")
     assert totals[precision] == pytest.approx(totals["fp32"], rel=0.1)
+
+
+def test_chains_that_nothing_turns_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    options, data = Options(CPU, data="demo"), open_dataset()
+    for version, parts, warned in (
+        ("v13", {}, False),
+        ("v13", {"denoiser": "transformer"}, True),
+        ("v15", {}, False),
+    ):
+        announce(assemble(version, "nano", parts), data, options)
+        said = capsys.readouterr().err
+        assert ("denoiser 'transformer' has no symmetry built in" in said) == warned, version
 
 
 def test_a_run_directory_in_use_is_protected(tmp_path: Path) -> None:

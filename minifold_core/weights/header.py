@@ -65,7 +65,7 @@ class Header(Section):
         try:
             return recipe_from_tables(self.recipe, origin)
         except RequestError as error:
-            have = {str(offer.origin.release) for offer in find_components().items.values()}
+            have = {offer.origin.release for offer in find_components().items.values()}
             lost = sorted(set(self.plugins.values()) - have)
             if not lost:
                 raise
