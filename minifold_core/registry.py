@@ -30,7 +30,8 @@ class WeightsEntry(BaseModel):
 
     Attributes:
         tag: their name beside the version's: ``b30`` in ``v12b:b30``.
-        location: an absolute path, or an https URL.
+        location: an absolute path, or an https URL; empty in the registry of a version for the file
+            ``weights/TAG.safetensors`` that ships beside its recipe.
         sha256: of the file; only what ships beside a recipe, in no registry, has none.
         bytes: its length; 0 if not known.
         size: of the model: full, nano, ...; empty if not known.
@@ -41,7 +42,7 @@ class WeightsEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tag: str
-    location: str
+    location: str = ""
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
     bytes: int = 0
     size: str = ""

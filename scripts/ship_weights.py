@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 from minifold_core.discovery import version_package
+from minifold_core.weights.digest import file_sha256
 from minifold_core.weights.file import open_weights
 from minifold_core.weights.io import save_weights
+from minifold_core.weights.shipped import place_of
 
 LIMIT = 5_000_000
 """Bytes: what a repository can carry."""
@@ -23,8 +25,7 @@ def main(source: str) -> None:
     if file.header is None:
         sys.exit(f"{source} was not written by minifold")
     resolved = file.header.recipe["resolved"]
-    folder = version_package(resolved["id"]).directory / "weights"
-    target = folder / f"{resolved['size']}.safetensors"
+    target = place_of(version_package(resolved["id"]), resolved["size"])
     halves = {n: t.half() if t.is_floating_point() else t for n, t in file.load().items()}
     save_weights(target, halves, file.header)
     size = target.stat().st_size
@@ -32,6 +33,7 @@ def main(source: str) -> None:
         target.unlink()
         sys.exit(f"{size:,} bytes are too many to ship")
     print(f"{target.relative_to(Path.cwd())}: {size:,} bytes, epoch {file.header.epoch}")
+    print(f'for registry.toml: sha256 = "{file_sha256(target)}"')
 
 
 if __name__ == "__main__":

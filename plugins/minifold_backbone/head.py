@@ -18,6 +18,7 @@ from minifold_backbone.geometry import (
     to_local,
 )
 from minifold_core.geometry.frames import at_least_fp32, quaternion_to_rotation
+from minifold_core.geometry.neighbours import neighbours
 from minifold_core.interfaces import Features, Head
 from minifold_core.units import CA_CA
 
@@ -80,7 +81,7 @@ class BackboneHead(Head):
             given, rotations = at_least_fp32(coords), at_least_fp32(rotations)
             coords = given * unit
             single = self.norm(at_least_fp32(single))
-            places = {k: _place(k, mask, residue_index) for k in NEIGHBOURS}
+            places = {k: neighbours(k, mask, residue_index) for k in NEIGHBOURS}
 
             seen = [single]
             for there, linked in places.values():
@@ -115,14 +116,6 @@ def _perceptron(width: int, hidden: int, out: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(width, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last
     )
-
-
-def _place(k: int, mask: Tensor, residue_index: Tensor) -> tuple[Tensor, Tensor]:
-    """[L] where the residue ``k`` further on stands, and [B, L] whether it is there and bonded."""
-    here = torch.arange(mask.shape[1], device=mask.device)
-    there = (here + k).clamp(0, len(here) - 1)
-    step = residue_index[:, there] - residue_index
-    return there, mask & mask[:, there] & step.eq(k) & there.eq(here + k)
 
 
 def _sight(origin: Tensor, rotation: Tensor, points: Tensor, linked: Tensor) -> list[Tensor]:

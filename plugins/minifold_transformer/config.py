@@ -18,6 +18,7 @@ class TransformerDenoiserConfig(ComponentConfig):
         d_model: width of the residue features inside the denoiser.
         ffn_multiplier: hidden width of the gated transition, in units of ``d_model``.
         d_time: width of the embedding of the noise level.
+        reach: places along the chain, to either side, whose Cα a residue sees relative to its own.
         sigma_data: standard deviation of native coordinates along one axis, in ångström: it scales
             what the network reads and what it is asked for.
     """
@@ -27,6 +28,7 @@ class TransformerDenoiserConfig(ComponentConfig):
     d_model: int = Field(384, ge=1)
     ffn_multiplier: int = Field(2, ge=1)
     d_time: int = Field(256, ge=2, multiple_of=2)
+    reach: int = Field(4, ge=1)
     sigma_data: float = Field(SIGMA_DATA, gt=0)
 
     @model_validator(mode="after")
@@ -41,6 +43,7 @@ class TransformerDenoiserConfig(ComponentConfig):
             Port("single", "B,L,d"),
             Port("pair", "B,L,L,p"),
             Port("mask", "B,L"),
+            Port("residue_index", "B,L"),
             Port("coords_t", "B,L,3", width=3),
             Port("snr", "B"),
             Port("coords_prev", "B,L,3", width=3, optional=True),

@@ -15,6 +15,7 @@ from minifold_core.interfaces import Denoiser, Features
 from minifold_core.units import MODEL_UNIT
 from minifold_transformer.block import AdaptiveNorm, TransformerBlock
 from minifold_transformer.config import TransformerDenoiserConfig
+from minifold_transformer.local import ChainNeighbours
 
 ABSENT = -3e4
 """Added to the logit of a key that is not there: nothing is left of it, yet it is finite in half
@@ -29,7 +30,8 @@ class TransformerDenoiser(Denoiser):
 
     It learns rotations from turned examples (``training.random_rotations``), and nothing promises
     that its answer turns with its input. The state is centred before it is read, so shifts
-    change nothing. What it is asked for is preconditioned (Karras et al. 2022, Table 1).
+    change nothing. What it is asked for is preconditioned (Karras et al. 2022, Table 1): a move of
+    its own and pulls towards the neighbours along the chain or away from them, which turn with it.
     """
 
     equivariant: ClassVar[bool] = False
@@ -43,6 +45,7 @@ class TransformerDenoiser(Denoiser):
         )
         self.state = nn.Linear(3, width, bias=False)
         self.previous = nn.Linear(3, width, bias=False)
+        self.along = ChainNeighbours(config.reach, width)
         self.pair_norm = nn.LayerNorm(widths["pair"])
         self.pair_bias = nn.Linear(widths["pair"], config.layers * config.heads, bias=False)
         self.time = nn.Sequential(
@@ -54,9 +57,11 @@ class TransformerDenoiser(Denoiser):
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         self.last_norm = AdaptiveNorm(width, config.d_time)
         self.coords = nn.Linear(width, 3, bias=False)
+        self.pulls = nn.Linear(width, 2 * config.reach, bias=False)
         nn.init.zeros_(self.coords.weight)
+        nn.init.zeros_(self.pulls.weight)
 
-    def prepare(self, *, single: Tensor, pair: Tensor) -> Features:
+    def prepare(self, *, single: Tensor, pair: Tensor, **_: Tensor) -> Features:
         """``residues`` [B, L, d] to which the state is added, and ``biases`` of :meth:`_biases`."""
         return {"residues": self.single(single), "biases": self._biases(pair)}
 
@@ -66,6 +71,7 @@ class TransformerDenoiser(Denoiser):
         single: Tensor,
         pair: Tensor,
         mask: Tensor,
+        residue_index: Tensor,
         coords_t: Tensor,
         snr: Tensor,
         coords_prev: Tensor | None,
@@ -78,6 +84,7 @@ class TransformerDenoiser(Denoiser):
             single: [B, L, d] residue features.
             pair: [B, L, L, p] pair features.
             mask: [B, L] True where there is a residue.
+            residue_index: [B, L] position along the chain.
             coords_t: [B, L, 3] the noised Cα trace in model units.
             snr: [B] signal-to-noise ratios of that noise.
             coords_prev: [B, L, 3] a previous prediction, for self-conditioning.
@@ -96,14 +103,17 @@ class TransformerDenoiser(Denoiser):
         x = residues + self.state(c_in * state)
         # Without a previous prediction it is a point, so that weights have a gradient in any step.
         before = torch.zeros_like(state) if coords_prev is None else _centred(coords_prev, mask)[0]
-        x = x + self.previous(before / data)
+        local, apart = self.along(state, before, snr, mask, residue_index)
+        x = x + self.previous(before / data) + local
         time = self.time(self._level(snr).to(self.pair_bias.weight.dtype))
         absent = torch.where(mask, 0.0, ABSENT).to(biases.dtype)[:, None, None, None]
         for block, bias in zip(self.blocks, (biases + absent).unbind(1), strict=True):
             x = self.run_block(block, x, time, bias)
         (x,) = self.last_norm(x, time)
         with torch.autocast(x.device.type, enabled=False):
-            coords = c_skip * state + c_out * self.coords(at_least_fp32(x)) + centre
+            x = at_least_fp32(x)
+            move = self.coords(x) + (self.pulls(x)[..., None] * apart).sum(-2)
+            coords = c_skip * state + c_out * move + centre
             coords = coords.masked_fill(~mask[..., None], 0)
             return {"coords": coords, "rotations": ca_rotations(coords, mask)}
 
