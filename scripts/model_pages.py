@@ -13,6 +13,9 @@ from minifold_core.recipe_schema import Ramp
 from minifold_core.recipe_tree import FULL
 from minifold_core.registry import entry, printed_history, published_best
 
+FLOOR, SHUFFLED = "_floor", "_shuffled"
+"""What recorded figures are called that stand beside those of the weights."""
+
 GENERATED = "<!-- made by scripts/build_docs.py: edit its sources instead -->\n"
 
 
@@ -56,6 +59,7 @@ def page(package: VersionPackage) -> str:
         "## Published": published(package),
         "## Learned": card.learned if card else "",
         "## Wrong, in it or on the published page": wrong,
+        "## Weights in the box": in_the_box(package),
         "## Train it": train(package),
     }
     body = "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items() if text)
@@ -144,6 +148,22 @@ def published(package: VersionPackage) -> str:
     elif best:
         found.append(table(list(best), [list(best.values())]).rstrip("\n"))
     return "\n\n".join(found) or "No figures."
+
+
+def in_the_box(package: VersionPackage) -> str:
+    """The weights that ship beside the recipe, as the registry has recorded them."""
+    found = []
+    for weights in entry(package).weights:
+        if not weights.location:
+            found.append(f"`{package.id}:{weights.tag}`: {weights.note}.\n")
+            names = [name for name in weights.metrics if f"{name}{FLOOR}" in weights.metrics]
+            rows = [
+                [name, *(f"{weights.metrics[f'{name}{of}']:.3f}" for of in ("", SHUFFLED, FLOOR))]
+                for name in names
+            ]
+            found.append(table(("mean", "weights", "shuffled sequence", "best floor"), rows))
+            found.append(f"SHA-256 `{weights.sha256}`.")
+    return "\n".join(found)
 
 
 def train(package: VersionPackage) -> str:

@@ -2,7 +2,8 @@
 
     python scripts/ship_weights.py RUN
 
-They are then what ``init_from`` starts from, and ``ID:SIZE`` to every command.
+They are then what ``init_from`` starts from, and ``ID:SIZE`` to every command. Evaluate them, and
+record them with ``record_weights.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import sys
 from pathlib import Path
 
 from minifold_core.discovery import version_package
-from minifold_core.weights.digest import file_sha256
 from minifold_core.weights.file import open_weights
 from minifold_core.weights.io import save_weights
 from minifold_core.weights.shipped import place_of
@@ -33,7 +33,6 @@ def main(source: str) -> None:
         target.unlink()
         sys.exit(f"{size:,} bytes are too many to ship")
     print(f"{target.relative_to(Path.cwd())}: {size:,} bytes, epoch {file.header.epoch}")
-    print(f'for registry.toml: sha256 = "{file_sha256(target)}"')
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def test_listing_filters() -> None:
     assert ids(patterns=["v12*"], exclude=["v12"]) == ["v12b"]
     assert ids(uses="triangle", exclude=["v13-*", "v15-*"]) == ["v13", "v14", "v15"]
     assert ids(status="current") == ["contact", "v13"]
-    assert ids(has_weights=True) == ["contact"]
+    assert ids(has_weights=True) == ["contact", "v13", "v15"]
     with pytest.raises(RequestError, match="did you mean 'current'"):
         list_models(status="curent")
     with pytest.raises(RequestError, match="no version matches 'v133'"):

@@ -160,6 +160,6 @@ def test_zoo_shows_what_was_asked_for(minifold: Minifold, tmp_path: Path) -> Non
     }
     assert "3Dmol" not in text
     assert (
-        minifold("list-models", "v13", "--has-weights", "--html", tmp_path / "none.html").returncode
+        minifold("list-models", "v12", "--has-weights", "--html", tmp_path / "none.html").returncode
         == 0
     )

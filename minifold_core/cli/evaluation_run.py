@@ -13,6 +13,7 @@ from minifold_core.cli.evaluation_tables import (
     agreement_table,
     backbone_table,
     bins_table,
+    classes_table,
     differences_table,
     levels_table,
     means_table,
@@ -157,7 +158,7 @@ def judge_samples(
         judgement = bench.judge(own.traces, None if others is None else others.traces, advance)
     report = judgement.report
     results.rows("scores.csv", judgement.to_rows())
-    tables = [means_table(judgement), differences_table(report)]
+    tables = [means_table(judgement), differences_table(report), classes_table(judgement)]
     found = {"seconds_per_sample": own.seconds} | judgement.to_dict()
     results.add(found, tables, str(report.verdict))
     if out is not None:

@@ -19,6 +19,7 @@ from minifold_core.evaluation.sweep import Swept
 SHOWN = ("tm", "rmsd", "gdt_ts", "lddt", "precision_L_24")
 """The scores that fit a terminal; the files hold all of them."""
 SHOWN_OF_SWEEP = ("tm", "lddt")
+SHOWN_BY_CLASS = ("tm", "lddt", "helix_recall", "strand_recall")
 INTERVAL = "(95 % interval)"
 OUTCOMES = {1: "better", -1: "worse", 0: "unclear"}
 
@@ -48,6 +49,21 @@ def differences_table(report: Report) -> Table:
             outcome = OUTCOMES[comparison.outcome]
             made.add_row(heading, comparison.against, str(difference.n), text, outcome)
             heading = ""
+    return made
+
+
+def classes_table(judgement: Judgement) -> Table:
+    """The model beside the best floor, by class of fold."""
+    floor = judgement.report.best["tm"]
+    columns = [f"model {SCORES[metric].heading}" for metric in SHOWN_BY_CLASS]
+    numbers = ("chains", "floor TM-score", *columns)
+    caption = (
+        f"classes by the native trace: α from 15 % helix, β from 10 % strand on; floor: {floor}"
+    )
+    made = table("class", *numbers, numbers=numbers, caption=caption)
+    for row in judgement.classes:
+        scores = _cells(row.model, SHOWN_BY_CLASS)
+        made.add_row(row.name, str(row.n), *_cells(row.floor, ("tm",)), *scores)
     return made
 
 

@@ -14,6 +14,7 @@ from minifold_core.data.batching import collate
 from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
 from minifold_core.evaluation.floors import MIRROR, floor_predictions, mirror_image
+from minifold_core.evaluation.fold_classes import ClassRow, by_class
 from minifold_core.evaluation.metrics import compare_structures
 from minifold_core.evaluation.report import Report, make_report
 from minifold_core.evaluation.scores import MODEL
@@ -39,6 +40,7 @@ class Judgement:
         scores: predictor to metric to [n, N] scores of N samples.
         spread: metric to the standard deviation over a chain's samples, averaged over chains;
             empty for a single sample per chain.
+        classes: the model and the floor that is best in TM-score, by class of fold.
     """
 
     report: Report
@@ -46,6 +48,7 @@ class Judgement:
     lengths: tuple[int, ...]
     scores: dict[str, Sampled]
     spread: dict[str, float]
+    classes: tuple[ClassRow, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``: the report, and the model's mean scores of each chain."""
@@ -54,7 +57,12 @@ class Judgement:
             {"name": name, "length": length} | {m: float(v[row]) for m, v in means.items()}
             for row, (name, length) in enumerate(zip(self.names, self.lengths, strict=True))
         ]
-        return self.report.to_dict() | {"spread": self.spread, "chains": chains}
+        classes = [row.to_dict() for row in self.classes]
+        return self.report.to_dict() | {
+            "spread": self.spread,
+            "classes": classes,
+            "chains": chains,
+        }
 
     def to_rows(self) -> list[dict[str, Any]]:
         """For ``scores.csv``: a row for each chain, predictor and sample."""
@@ -131,6 +139,7 @@ class Bench:
             tuple(len(chain) for chain in self.chains),
             {MODEL: own, **others, **self.floors, MIRROR: self.mirror},
             spread,
+            by_class(self.batch, _mean(own), _mean(self.floors[report.best["tm"]])),
         )
 
     def _score(self, predicted: Predicted, on_scored: Advance) -> Sampled:

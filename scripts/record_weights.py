@@ -1,0 +1,44 @@
+"""Print what registry.toml records of weights that ship.
+
+    python scripts/record_weights.py ID:SIZE EVALUATION NOTE
+
+EVALUATION is what ``minifold evaluate ID:SIZE --out EVALUATION`` wrote, NOTE what the weights were
+trained on, and for how long.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import tomli_w
+from model_pages import FLOOR, SHUFFLED
+
+from minifold_core.weights.digest import file_sha256
+from minifold_core.weights.known import lookup
+
+SCORES = ("tm", "gdt_ts", "lddt", "precision_L_24", "helix_recall", "strand_recall")
+
+
+def main(name: str, evaluation: str, note: str) -> None:
+    known = lookup(name)
+    found = json.loads((Path(evaluation) / "evaluation.json").read_text(encoding="utf-8"))
+    rows = {row["name"]: row for row in found["rows"]}
+    metrics = {}
+    for score in SCORES:
+        floor = max(row[score] for of, row in rows.items() if of.startswith("floor: "))
+        metrics[score] = rows["model"][score]
+        metrics[f"{score}{SHUFFLED}"] = rows["shuffled sequence"][score]
+        metrics[f"{score}{FLOOR}"] = floor
+    record = {
+        "tag": known.entry.tag,
+        "sha256": file_sha256(known.file),
+        "note": note,
+        "metrics": {score: round(value, 3) for score, value in metrics.items()},
+    }
+    print(tomli_w.dumps({"models": {known.id: {"weights": [record]}}}, multiline_strings=False))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
