@@ -27,7 +27,12 @@ train() {
 
 train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 4 \
   --set training.epochs=6 --set training.schedule.constant_epochs=3
-train v15 v15 --data "$out/chains.safetensors" --init-from "$out/pre" \
+train most v15 --data "$out/chains.safetensors" --init-from "$out/pre" --max-epochs 9 \
   --set training.epochs=11 --set training.schedule.constant_epochs=5 \
   --set training.learning_rate=1.5e-3 --set training.learning_rate_scale.encoder=0.3
-minifold evaluate "$out/v15" --data "$out/chains.safetensors" --out "$out/evaluation"
+# The last epoch samples three times as often, for the confidence head.
+train last v15 --data "$out/chains.safetensors" --init-from "$out/most" --carry-optimizer \
+  --set training.epochs=1 --set training.schedule.warmup_epochs=0 \
+  --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
+  --set training.learning_rate_scale.encoder=0.3 --set training.rollouts=0.3
+minifold evaluate "$out/last" --data "$out/chains.safetensors" --out "$out/evaluation"
