@@ -54,6 +54,15 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _arithmetic() -> Iterator[None]:
+    """Commands choose the arithmetic of float32 products; one that shares a test's process must not
+    choose it for others."""
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
 @pytest.fixture(scope="session")
 def minifold(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
     """Run the command line in a process of its own, as a user does, in an empty directory."""

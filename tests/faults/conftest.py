@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from fault_helpers import begin, pack_short_chains, tiny
 from minifold_core.cli.platform import use_fast_float32
@@ -14,12 +12,9 @@ from minifold_core.training import trainer as trainer_module
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _as_commands_compute() -> Iterator[None]:
-    """Commands choose the arithmetic of float32 products; here they share a process with tests."""
-    before = torch.get_float32_matmul_precision()
+def _as_commands_compute() -> None:
+    """Commands share a process with tests here, and both have to come to the same bits."""
     use_fast_float32()
-    yield
-    torch.set_float32_matmul_precision(before)
 
 
 @pytest.fixture(autouse=True)
