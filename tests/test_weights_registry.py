@@ -20,7 +20,7 @@ from minifold_core.home import HOME_VARIABLE, home
 from minifold_core.registry import read_registry
 from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
-from minifold_core.weights.known import Known, known_weights, own_registry
+from minifold_core.weights.known import known_weights, own_registry
 from minifold_core.weights.own import add, remove
 from web_site import Site
 from weights_files import perturbed, save
@@ -326,20 +326,17 @@ def test_what_a_versions_registry_names_is_known_too(shipped: Path, b30: Path) -
 
 
 def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) -> None:
-    registry = shipped.parent.parent / "registry.toml"
-
-    def record(digest: str) -> Known:
-        registry.write_text(
-            f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{digest}'\nnote = 'two hours'\n"
-            "metrics = { tm = 0.25 }\n"
-        )
-        discovery.refresh()
-        return known_weights().items["v20:nano"]
-
-    known = record(sha256(shipped))
+    (shipped.parent.parent / "registry.toml").write_text(
+        f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{sha256(shipped)}'\n"
+        "note = 'two hours'\nmetrics = { tm = 0.25 }\n"
+    )
+    known = known_weights().items["v20:nano"]
     assert (known.origin, known.state(), known.entry.note) == ("shipped", "ok", "two hours")
     assert known.file == shipped
     assert known.metrics() == read_header(shipped).metrics | {"tm": 0.25}
+    # Sound weights, and not those of the record.
+    save(shipped, perturbed("v20", **{"denoiser.d_time": 16}))
+    assert known.state() == "differs"
     shipped.unlink()
     assert (known.state(), known.metrics()) == ("missing", {"tm": 0.25})
     with pytest.raises(RequestError, match="reinstall the package of v20"):

@@ -18,6 +18,8 @@ class ChainNeighbours(nn.Module):
     positions alone has to learn to subtract them, ever more exactly as the noise falls.
     """
 
+    spread: Tensor
+
     def __init__(self, reach: int, width: int) -> None:
         """``reach`` places to either side; features of width ``width``."""
         super().__init__()
@@ -27,8 +29,6 @@ class ChainNeighbours(nn.Module):
         self.embed = nn.Sequential(
             nn.Linear(2 * 4 * len(self.places), width), nn.SiLU(), nn.Linear(width, width)
         )
-
-    spread: Tensor
 
     def forward(
         self, state: Tensor, before: Tensor, snr: Tensor, mask: Tensor, residue_index: Tensor
@@ -48,10 +48,10 @@ class ChainNeighbours(nn.Module):
             noise, and are 0 for neighbours that are not there.
         """
         there, linked = zip(*(neighbours(k, mask, residue_index) for k in self.places), strict=True)
-        absent = ~torch.stack(linked, -1)[..., None]
+        rows, absent = torch.stack(there, -1), ~torch.stack(linked, -1)[..., None]
 
         def vectors(trace: Tensor, variance: Tensor) -> Tensor:
-            apart = trace[:, torch.stack(there, -1)] - trace[:, :, None]
+            apart = trace[:, rows] - trace[:, :, None]
             return (apart * variance.rsqrt()).masked_fill(absent, 0)
 
         signal, noise = ((1 / (1 + x))[:, None, None, None] for x in (1 / snr, snr))

@@ -17,7 +17,7 @@ def minifold_components() -> list[ComponentSpec]:
             name="transformer",
             config="minifold_transformer.config:TransformerDenoiserConfig",
             implementation="minifold_transformer.denoiser:TransformerDenoiser",
-            summary="attention with pair bias over residues, raw coordinates in and out",
+            summary="attention with pair bias; reads raw coordinates and chain neighbours",
             sizes={"nano": {"layers": 6, "heads": 4, "d_model": 128, "d_time": 64}},
         )
     ]
