@@ -2,8 +2,9 @@
 # Make the shipped weights v15:nano again, and their table: scripts/reproduce_v15_nano.sh CHAINS OUT
 #
 # CHAINS are chains as CATH 4.2 has them (chain_set.jsonl.gz beside chain_set_splits.json). On one
-# CPU core it takes about an hour and three quarters. Called again, it goes on where it stopped.
+# of two busy CPU cores it takes a little over an hour and a half. Called again, it goes on where it stopped.
 set -eu
+[ $# -eq 2 ] || { echo "usage: scripts/reproduce_v15_nano.sh CHAINS OUT" >&2; exit 2; }
 chains=$1 out=$2
 mkdir -p "$out"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
