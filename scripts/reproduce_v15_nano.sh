@@ -26,8 +26,8 @@ train() {
   fi
 }
 
-train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 4 \
-  --set training.epochs=6 --set training.schedule.constant_epochs=3
+train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 6 \
+  --set training.epochs=8 --set training.schedule.constant_epochs=5
 train most v15 --data "$out/chains.safetensors" --init-from "$out/pre" --max-epochs 9 \
   --set training.epochs=11 --set training.schedule.constant_epochs=5 \
   --set training.learning_rate_scale.encoder=0.3
