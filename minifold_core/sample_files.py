@@ -16,6 +16,7 @@ from minifold_core.choosing import copy_of
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.geometry.size import radius_of_gyration
+from minifold_core.version import __version__
 
 if TYPE_CHECKING:
     from minifold_core.folding import Fold, Target
@@ -115,6 +116,7 @@ class SampleTable:
 
     Attributes:
         directory: of the structures.
+        model: id of the recipe of the weights.
         seed: of the noise.
         settings: of the sampler.
         weights: SHA-256 of the weights file.
@@ -124,6 +126,7 @@ class SampleTable:
     """
 
     directory: Path
+    model: str
     seed: int
     settings: SamplingConfig
     weights: str
@@ -209,6 +212,14 @@ class SampleTable:
         }
         self._append(row[name] for name in COLUMNS)
         return row
+
+    def origin(self, done: Fold) -> str:
+        """A sentence for the header of a sample's file, from which it can be drawn again."""
+        settings = ", ".join(f"{name} {value:g}" for name, value in self.settings)
+        return (
+            f"Sampled by minifold {__version__} from {self.model}, weights {self.weights[:12]}: "
+            f"seed {self.seed}, draw {done.copy}, {settings}."
+        )
 
     def arrange(self, paths: Iterable[Path]) -> None:
         """Bring the rows of ``paths`` into this order, behind those of other samples.

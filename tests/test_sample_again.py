@@ -69,10 +69,9 @@ def test_a_stopped_sampling_leaves_a_true_table_and_can_go_on(
     assert said.splitlines()[-1].startswith(stopped)
     stamps = {row["file"]: (out / row["file"]).stat().st_mtime_ns for row in before}
     going = minifold("sample", weights, *many, "--out", out)
-    assert (going.returncode, going.stderr) == (
-        0,
-        f"going on: {len(before)} of 40 structures are in {out} already\n",
-    )
+    said = going.stderr.splitlines()[0]  # a slow machine tells of its progress after that
+    assert said == f"going on: {len(before)} of 40 structures are in {out} already"
+    assert going.returncode == 0
     assert minifold("sample", weights, *many, "--out", whole).returncode == 0
     for row, other in zip(rows(out), rows(whole), strict=True):
         assert {**row, "rg": "", "seconds": ""} == {**other, "rg": "", "seconds": ""}
@@ -101,13 +100,13 @@ def test_a_repeated_call_adds_what_is_missing_and_nothing_else(
 def kept(out: Path, sequence: str = SEQUENCE, trajectory: bool = False, **changes: object) -> list:
     targets = [Target("b", sequence), Target("a", "MQI")]
     paths = structure_paths(out, targets, 2, "pdb", trajectory)
-    table = replace(SampleTable(out, 0, SamplingConfig(), "0" * 64), **changes)
+    table = replace(SampleTable(out, "v13", 0, SamplingConfig(), "0" * 64), **changes)
     return list(table.kept(targets, paths, trajectory))
 
 
 def test_only_samples_of_the_same_call_are_kept(tmp_path: Path) -> None:
     out, b, a = tmp_path / "out", Target("b", SEQUENCE), Target("a", "MQI")
-    table = SampleTable(out, 0, SamplingConfig(), "0" * 64)
+    table = SampleTable(out, "v13", 0, SamplingConfig(), "0" * 64)
     assert kept(out) == []
     table.start()
     for target, copy in ((a, 1), (b, 2), (a, 2)):

@@ -53,6 +53,11 @@ def b_factors(path: Path) -> list[float]:
     return [b for own in each for b in own]
 
 
+def header(text: str) -> str:
+    """What a file says before its atoms, as one line."""
+    return " ".join(text.split("\nATOM")[0].replace("REMARK   6", "").split())
+
+
 @pytest.mark.parametrize("suffix", ["pdb", "cif"])
 def test_files_say_how_sure_the_model_is_of_each_residue(
     minifold: Minifold, weights: Path, tmp_path: Path, suffix: str
@@ -64,10 +69,13 @@ def test_files_say_how_sure_the_model_is_of_each_residue(
     found = b_factors(path)
     assert 0 < min(found) < max(found) < 100
     (row,) = rows(tmp_path / "out")
+    assert f"\nmean pLDDT {float(row['plddt']):.1f} of 100 (" in done.stdout
     assert float(row["plddt"]) == pytest.approx(sum(found) / len(found), abs=0.01)
     assert (row["best_of"], row["draw"], row["plddt_drawn"]) == ("1", "1", "")
     text = path.read_text().upper()
-    assert "MODEL EXPECTS" in " ".join(text.split())
+    said, digest = header(text), row["weights"][:12].upper()
+    assert "MODEL EXPECTS" in said
+    assert f"FROM V15, WEIGHTS {digest}: SEED 0, DRAW 1, STEPS 2" in said
     assert "B-FACTORS ARE 0" not in text
     assert "B-FACTORS ARE 0" in path.with_name(f"sequence.x0.{suffix}").read_text().upper()
 
@@ -88,6 +96,8 @@ def test_the_best_of_several_is_the_surest_of_the_same_copies(
         "sequence-2.pdb",
     }
     for copy, row in enumerate(rows(best), start=1):
+        text = header((best / f"sequence-{copy}.pdb").read_text())
+        assert f"DRAW {row['draw']}, " in text
         own = scores[3 * copy - 3 : 3 * copy]
         draw = 3 * copy - 2 + own.index(max(own))
         assert (row["copy"], row["best_of"], row["draw"]) == (str(copy), "3", str(draw))
@@ -99,6 +109,7 @@ def test_the_best_of_several_is_the_surest_of_the_same_copies(
         )
         for residue, other in zip(kept, alone, strict=True):
             assert residue["CA"][0].pos.dist(other["CA"][0].pos) < 0.02
+    first_scores = [row["plddt"] for row in json.loads(first.stdout)]
     again = minifold(*call, "--count", 2, "--best-of", 3, "--out", best, "--json")
     assert json.loads(again.stdout) == json.loads(first.stdout)
     (best / "sequence-2.pdb").unlink()
@@ -106,7 +117,11 @@ def test_the_best_of_several_is_the_surest_of_the_same_copies(
     table = (best / "samples.csv").read_text()
     (best / "samples.csv").write_text(table.replace(f"{line}\n", ""))
     going = minifold(*call, "--count", 2, "--best-of", 3, "--out", best)
-    assert going.stderr == f"going on: 1 of 2 structures are in {best} already\n"
+    assert going.stderr.splitlines()[0] == f"going on: 1 of 2 structures are in {best} already"
+    kept, chosen = going.stdout.splitlines()[1:]
+    low, high = sorted(first_scores)
+    assert kept.startswith(f"mean pLDDT {low:.1f} to {high:.1f} of 100 (")
+    assert chosen == f"chosen among draws of {min(scores):.1f} to {max(scores):.1f}"
     assert [row["draw"] for row in rows(best)] == [str(r["draw"]) for r in json.loads(first.stdout)]
     refused = minifold(*call, "--count", 2, "--best-of", 2, "--out", best)
     assert (refused.returncode, "has best_of 3, not 2" in refused.stderr) == (3, True)

@@ -118,13 +118,14 @@ class Sampler:
         table, paths = None, {}
         if out is not None:
             paths = structure_paths(out, targets, self.count, "pdb", trajectory=False)
-            table = SampleTable(out, self.seed, settings, self.weights, self.embeddings)
+            name = self.model.recipe.id
+            table = SampleTable(out, name, self.seed, settings, self.weights, self.embeddings)
             table.start()
 
         def keep(done: Fold) -> None:
             if table is not None:
                 path = paths[done.target.name, done.copy]
-                save_fold(done, path)
+                save_fold(done, path, table.origin(done))
                 table.add(done, path)
 
         with progress(what, steps_of(targets, settings, self.count, self.at_once)) as advance:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 FORMATS = ("pdb", "cif", "bcif")
 REBUILT = "N, C and O are rebuilt from the CA trace, which is all that the model predicts."
 CONFIDENCE = "B-factors are the CA lDDT, 0 to 100, that the model expects of each residue."
+BANDS = ((90, "very high"), (70, "confident"), (50, "low"))
+"""Names of ranges of pLDDT, from a value on, as in the AlphaFold Protein Structure Database;
+below them it is very low."""
 STATES = "Models are the noised states that the steps of sampling began from."
 PREDICTIONS = "Models are what the steps of sampling took their noised states for."
 
@@ -139,7 +142,9 @@ def sample(
     tell_of_unusual(targets)
     paths = structure_paths(out, targets, count, file_format, trajectory)
     embedded = file_sha256(embeddings) if embeddings else ""
-    table = SampleTable(out, seed, settings, file_sha256(file), embedded, rebuild, best_of)
+    table = SampleTable(
+        out, model.recipe.id, seed, settings, file_sha256(file), embedded, rebuild, best_of
+    )
     rows = table.kept(targets, paths, trajectory)
     if rows:
         note(f"going on: {len(rows)} of {_count(len(paths), 'structure')} are in {out} already")
@@ -163,10 +168,11 @@ def sample(
                 table.start()
                 for done in choose_best(folds, best_of):
                     key = done.target.name, copy_of(done.copy, best_of)
+                    origin = table.origin(done)
                     if rebuild:
-                        save_fold(with_backbone(done), paths[key], REBUILT)
+                        save_fold(with_backbone(done), paths[key], origin, REBUILT)
                     else:
-                        save_fold(done, paths[key])
+                        save_fold(done, paths[key], origin)
                     rows[key] = table.add(done, paths[key])
         except KeyboardInterrupt:
             note(
@@ -182,6 +188,29 @@ def sample(
         shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
         print(f"{what} in {out}: {', '.join(shown)}")
+        for line in _how_sure(results):
+            print(line)
+
+
+def _how_sure(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How sure the model is of its samples, and what they were chosen from, if it can tell."""
+    scores = [row["plddt"] for row in rows if row["plddt"] is not None]
+    if not scores:
+        return
+    low, high = min(scores), max(scores)
+    bands = dict.fromkeys(_band(score) for score in (low, high))
+    yield f"mean pLDDT {_span(low, high)} of 100 ({' to '.join(bands)})"
+    drawn = [float(each) for row in rows for each in row["plddt_drawn"].split()]
+    if drawn:
+        yield f"chosen among draws of {_span(min(drawn), max(drawn))}"
+
+
+def _band(plddt: float) -> str:
+    return next((name for least, name in BANDS if plddt >= least), "very low")
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.1f}" + (f" to {high:.1f}" if high > low else "")
 
 
 def _until(stop: Stop, on_step: Advance) -> Callable[[int], None]:
