@@ -26,15 +26,21 @@ train() {
   fi
 }
 
-train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 6 \
-  --set training.epochs=8 --set training.schedule.constant_epochs=5
+train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 4 \
+  --set training.epochs=6 --set training.schedule.constant_epochs=3
 train most v15 --data "$out/chains.safetensors" --init-from "$out/pre" --max-epochs 9 \
   --set training.epochs=11 --set training.schedule.constant_epochs=5 \
   --set training.learning_rate_scale.encoder=0.3
-# The last two epochs sample three times as often, for the confidence head.
+# These two epochs sample three times as often, for the confidence head.
 train last v15 --data "$out/chains.safetensors" --init-from "$out/most" --carry-optimizer \
   --set training.epochs=2 --set training.schedule.warmup_epochs=0 \
   --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
   --set training.learning_rate_scale.encoder=0.3 --set training.rollouts=0.3
+# Bonds in Å² instead of a hundredth of that, once there is a fold to keep.
+train bonds v15 --data "$out/chains.safetensors" --init-from "$out/last" \
+  --set training.epochs=1 --set training.schedule.warmup_epochs=0 \
+  --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
+  --set training.learning_rate_scale.encoder=0.3 \
+  --set losses.bb_bond.weight=100 --set losses.bb_angle.weight=1
 [ -e "$out/evaluation/evaluation.json" ] ||
-  minifold evaluate "$out/last" --data "$out/chains.safetensors" --out "$out/evaluation"
+  minifold evaluate "$out/bonds" --data "$out/chains.safetensors" --out "$out/evaluation"
