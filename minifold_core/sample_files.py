@@ -165,6 +165,9 @@ class SampleTable:
         """
         listed = {row["file"]: row for row in self._rows()}
         of_name = {target.name: target for target in targets}
+        for earlier in listed.values():
+            if target := of_name.get(earlier["name"]):
+                self._check(earlier, self._settings(target))
         kept = {}
         for (name, copy), path in paths.items():
             files = files_of(path, trajectory)
@@ -178,13 +181,7 @@ class SampleTable:
             if row is None:
                 continue
             plan = self._plan(of_name[name], copy, path)
-            for column, wanted in plan.items():
-                if row[column] != str(wanted):
-                    raise ProtectedError(
-                        f"{path} exists and has {column} {row[column] or 'none'}, "
-                        f"not {str(wanted) or 'none'}; "
-                        "choose another --out"
-                    )
+            self._check(row, plan)
             if missing := [file for file in files if file not in there]:
                 raise ProtectedError(
                     f"{self.path} lists {path.name}, but {missing[0]} is not there; "
@@ -233,13 +230,23 @@ class SampleTable:
         with atomic(self.path) as unfinished:
             unfinished.write_text("".join(map(_line, lines)), encoding="utf-8", newline="")
 
+    def _check(self, row: Mapping[str, str], plan: Mapping[str, Any]) -> None:
+        """Refuse a row that holds something else than planned."""
+        for column, wanted in plan.items():
+            if row[column] != str(wanted):
+                raise ProtectedError(
+                    f"{self.directory / row['file']} exists and has {column} "
+                    f"{row[column] or 'none'}, not {str(wanted) or 'none'}; choose another --out"
+                )
+
     def _plan(self, target: Target, copy: int, file: Path) -> dict[str, Any]:
         """What a row holds before there is a sample."""
+        return {"name": target.name, "copy": copy, "file": file.name, **self._settings(target)}
+
+    def _settings(self, target: Target) -> dict[str, Any]:
+        """What the rows of a target share."""
         return {
-            "name": target.name,
-            "copy": copy,
             "length": len(target.sequence),
-            "file": file.name,
             "seed": self.seed,
             **self.settings.model_dump(),
             "weights": self.weights,

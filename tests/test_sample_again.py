@@ -118,7 +118,7 @@ def test_only_samples_of_the_same_call_are_kept(tmp_path: Path) -> None:
     assert [row["file"] for row in rows(out)] == ["a-2.pdb", "b-2.pdb", "a-1.pdb"]
     table.start()
     for changes, said in (
-        ({"seed": 1}, "b-2.pdb exists and has seed 0, not 1; choose another --out"),
+        ({"seed": 1}, "a-2.pdb exists and has seed 0, not 1; choose another --out"),
         ({"settings": SamplingConfig(steps=7)}, "has steps 50, not 7"),
         ({"weights": "1" * 64}, "has weights 0000"),
         ({"embeddings": "1" * 64}, "has embeddings none, not 1111"),
@@ -128,6 +128,10 @@ def test_only_samples_of_the_same_call_are_kept(tmp_path: Path) -> None:
     ):
         with pytest.raises(ProtectedError, match=said):
             kept(out, **changes)
+    one = structure_paths(out, [b], 1, "pdb", False)
+    assert list(table.kept([b], one, False)) == []
+    with pytest.raises(ProtectedError, match=r"b-2.pdb exists and has weights 0000"):
+        replace(table, weights="1" * 64).kept([b], one, False)
     (out / "b-1.pdb").write_text("mine")
     with pytest.raises(ProtectedError, match=r"b-1.pdb exists and .*samples.csv does not list it"):
         kept(out)

@@ -36,7 +36,11 @@ STATES = "Models are the noised states that the steps of sampling began from."
 PREDICTIONS = "Models are what the steps of sampling took their noised states for."
 
 WeightsArgument = Annotated[
-    Path, typer.Argument(metavar="RUN|FILE|ID:TAG", help="A run or a weights file.")
+    Path,
+    typer.Argument(
+        metavar="RUN|FILE|ID:TAG",
+        help="A run, a weights file, or a version that has weights (minifold weights list).",
+    ),
 ]
 SplitOption = Annotated[
     str, typer.Option(help="Which chains of the data: train, validation or test.")

@@ -116,7 +116,7 @@ def render(report: dict[str, Any] | None) -> list[str]:
         lines += [f"{'':13}{_in_words(row)}" for row in shown]
         if found > WORST:
             lines.append(f"{'':13}… and {found - WORST} more, in --json")
-    if any(part["with_relative"] for part in report["compared"]):
+    if any(part["with_relative"] for part in report["compared"] if part["against"] == "train"):
         lines.append(
             "warning     these chains are not new to a model trained here: scores on them flatter "
             "it. Pack again with\n            --drop-relatives, which leaves their relatives out; "

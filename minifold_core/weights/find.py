@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minifold_core.console import note
+from minifold_core.discovery import find_versions
 from minifold_core.errors import RequestError
 from minifold_core.recipe_tree import FULL
 from minifold_core.weights.known import lookup, weights_of
@@ -39,6 +40,11 @@ def find_weights(path: str | Path) -> Path:
         known = own.get(FULL) or next(iter(own.values()))
         note(f"weights: {known.name}" + (f" of {names}" if len(own) > 1 else ""))
         return known.locate()
+    elif str(path) in find_versions().items:
+        raise RequestError(
+            f"{path} has no weights here: train it (minifold train {path}), or take one that has "
+            "some (minifold weights list)"
+        )
     else:
         what = "does not exist"
     raise RequestError(

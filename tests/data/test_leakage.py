@@ -113,6 +113,9 @@ def test_the_command_warns_in_words_and_lists_in_json(leaky: Path) -> None:
     assert "duplicates  1 training chains repeat" in text
     listed = json.loads(info(leaky, "--json"))["leakage"]
     assert [part["with_relative"] for part in listed["compared"]] == [3, 2, 2]
+    *of_training, held_out = listed["compared"]
+    assert "warning" in " ".join(module.render(listed | {"compared": of_training}))
+    assert "warning" not in " ".join(module.render(listed | {"compared": [held_out]}))
 
 
 def test_packing_leaves_the_relatives_out_of_training(tmp_path: Path) -> None:
