@@ -180,13 +180,13 @@ class SampleTable:
                 )
             if row is None:
                 continue
-            plan = self._plan(of_name[name], copy, path)
-            self._check(row, plan)
+            self._check(row, {"name": name, "copy": copy})
             if missing := [file for file in files if file not in there]:
                 raise ProtectedError(
                     f"{self.path} lists {path.name}, but {missing[0]} is not there; "
                     "choose another --out"
                 )
+            plan = self._plan(of_name[name], copy, path)
             kept[name, copy] = plan | {column: read(row[column]) for column, read in OUTCOMES}
         return kept
 

@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from minifold_core.data.batching import collate
+from minifold_core.console import progress
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
-from minifold_core.evaluation.metrics import tm_score
 from minifold_core.evaluation.shuffled import shuffled
-from minifold_core.folding import Target, fold
 from minifold_core.gates.chains import gate_chains
+from minifold_core.gates.memory import sampled, scores
 from minifold_core.model import FoldModel
 from minifold_core.weights.io import load_model
 
@@ -44,12 +42,8 @@ def main(runs: Sequence[str]) -> None:
 @torch.inference_mode()
 def _mean_tm(model: FoldModel, chains: Sequence[Chain], steps: int) -> float:
     settings = model.recipe.sampling.model_copy(update={"steps": steps})
-    targets = [Target.of(chain) for chain in chains]
-    made = {done.target.name: done.coords for done in fold(model, targets, settings, seed=SEED)}
-    traces: list[Tensor] = [made[chain.name] for chain in chains]
-    batch = collate(chains)
-    padded = torch.nn.utils.rnn.pad_sequence(traces, batch_first=True)
-    return float(tm_score(padded, batch.ca, batch.ca_mask).mean())
+    tm, _ = scores(sampled(model, chains, settings, 1, SEED, progress), chains)
+    return float(tm.mean())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def save(path: Path, model: FoldModel, tensors: dict[str, Tensor] | None = None)
     fields = header_of(model, step=120, epoch=30, encoder="trained")
     save_weights(path, tensors or model.state_dict(), fields)
     return path
+
+
+def sha256(path: Path) -> str:
+    """As other tools print it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def take_apart(data: bytes) -> tuple[dict[str, Any], bytes]:

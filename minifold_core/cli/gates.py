@@ -64,7 +64,8 @@ def gates(
     ordinary training. Each of g3 and g4 is a run that a repeated call goes on with; what was found
     before is not asked again while recipe, data, seed and code are the same.
 
-    g0 to g2 take half a minute; g3 and g4 about eight minutes each a version on two cores.
+    g0 to g2 take half a minute. g3 and g4 take a published version about eight minutes each on two
+    cores; v15's nano needs an hour for the steps after which it passes g4 (docs/gates.md).
     """
     from minifold_core.assembly import wire
     from minifold_core.data.dataset import DEMO, open_dataset

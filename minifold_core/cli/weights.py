@@ -5,6 +5,7 @@ Nothing here imports torch, unless a pickle is added.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,16 +93,14 @@ def list_(
         of = f" of {version}" if version else ""
         print(f"no weights{of} have a name; minifold weights add {version or 'ID'}:TAG FILE")
         return
-    numbers = ("MB", "val total")
-    listing = table("name", "size", "origin", *numbers, "note", numbers=numbers)
+    listing = table("name", "size", "origin", "MB", "measured", "note", numbers=("MB",))
     for known in chosen:
-        total = known.metrics().get(TOTAL)
         listing.add_row(
             known.name,
             known.entry.size or "–",
             known.origin,
             f"{known.entry.bytes / 1e6:.1f}" if known.entry.bytes else "–",
-            "–" if total is None else f"{total:.3f}",
+            _measured(known.metrics()) or "–",
             known.entry.note,
         )
     show(listing)
@@ -162,12 +161,17 @@ def _row(known: Known) -> dict[str, Any]:
 
 
 def _what(known: Known) -> str:
-    """Size, bytes and validation total, as far as they are known."""
-    total = known.metrics().get(TOTAL)
-    parts = [known.entry.size, f"{known.entry.bytes / 1e6:.1f} MB"]
-    if total is not None:
-        parts.append(f"val total {total:.3f}")
+    """Size, bytes and what was measured, as far as they are known."""
+    parts = (known.entry.size, f"{known.entry.bytes / 1e6:.1f} MB", _measured(known.metrics()))
     return " · ".join(filter(None, parts))
+
+
+def _measured(metrics: Mapping[str, float]) -> str:
+    """The TM-score beside its floor, or else the validation total, whose unit is its losses'."""
+    if "tm" in metrics:
+        floor = f", floor {metrics['tm_floor']:.3f}" if "tm_floor" in metrics else ""
+        return f"TM {metrics['tm']:.3f}{floor}"
+    return f"val total {metrics[TOTAL]:.3f}" if TOTAL in metrics else ""
 
 
 def _gone(known: Known) -> str:

@@ -109,8 +109,8 @@ def render(report: dict[str, Any] | None) -> list[str]:
         lines.append(
             f"{'' if lines else 'relatives':11} {found or 'none'} of {chains} {part['split']} "
             f"chains {'has' if found == 1 else 'have'} one in {against} "
-            f"(E ≤ {report['relative_e']:g}); identity to the nearest: "
-            + ", ".join(f"{span} % {n}" for span, n in part["histogram"].items())
+            f"(E ≤ {report['relative_e']:g}); identity where the nearest aligns, however little of "
+            "it: " + ", ".join(f"{span} % {n}" for span, n in part["histogram"].items())
         )
         shown = part["nearest"][: min(found, WORST)]
         lines += [f"{'':13}{_in_words(row)}" for row in shown]

@@ -19,6 +19,7 @@ from minifold_core.gates.chains import unrelated
 from minifold_core.gates.overfit import Overfit, Progress
 from minifold_core.gates.record import Finding
 from minifold_core.model import FoldModel
+from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.training.averages import Averages
 from minifold_core.training.randomness import generator
 
@@ -43,8 +44,8 @@ def one_chain_gate(plan: Overfit, device: torch.device, progress: Progress) -> F
     """
     (chain,) = plan.chains
     model = plan.train(device, progress)
-    samples = _sampled(model, [chain], SAMPLES_ONE, plan.seed, progress)
-    tm, mirrored = _scores(samples, [chain] * SAMPLES_ONE)
+    samples = sampled(model, [chain], model.recipe.sampling, SAMPLES_ONE, plan.seed, progress)
+    tm, mirrored = scores(samples, [chain] * SAMPLES_ONE)
     mean = float(tm.mean())
     return Finding.judged(
         "g3",
@@ -78,9 +79,10 @@ def sixteen_chains_gate(
     """
     chains, seed = plan.chains, plan.seed
     model = plan.train(device, progress)
-    own, mirrored = _scores(_sampled(model, chains, 1, seed, progress), chains)
+    settings = model.recipe.sampling
+    own, mirrored = scores(sampled(model, chains, settings, 1, seed, progress), chains)
     others = [shuffled(chain, seed) for chain in chains]
-    mixed, _ = _scores(_sampled(model, others, 1, seed, progress), chains)
+    mixed, _ = scores(sampled(model, others, settings, 1, seed, progress), chains)
     floors = _floors(chains, library, seed)
     best = max(floors, key=lambda name: floors[name])
     limit = floors[best] + ABOVE_FLOOR
@@ -102,11 +104,16 @@ def sixteen_chains_gate(
     )
 
 
-def _sampled(
-    model: FoldModel, chains: Sequence[Chain], count: int, seed: int, progress: Progress
+def sampled(
+    model: FoldModel,
+    chains: Sequence[Chain],
+    settings: SamplingConfig,
+    count: int,
+    seed: int,
+    progress: Progress,
 ) -> list[Tensor]:
-    """``count`` traces of each chain, in order, each drawn from the noise of its name."""
-    targets, settings = [Target.of(chain) for chain in chains], model.recipe.sampling
+    """``count`` traces [L, 3] (Å) of each chain in order, drawn from the noise of its name."""
+    targets = [Target.of(chain) for chain in chains]
     total = steps_of(targets, settings, count)
     device = next(model.parameters()).device
     with progress(f"{model.recipe.id} sampling", total, 0) as advance:
@@ -117,7 +124,7 @@ def _sampled(
     return [by_name[chain.name, copy + 1] for chain in chains for copy in range(count)]
 
 
-def _scores(traces: Sequence[Tensor], chains: Sequence[Chain]) -> tuple[Tensor, Tensor]:
+def scores(traces: Sequence[Tensor], chains: Sequence[Chain]) -> tuple[Tensor, Tensor]:
     """TM-scores [n], and [n] True where the sample has the fold in its mirror image."""
     batch = collate(chains)
     padded = torch.nn.utils.rnn.pad_sequence(list(traces), batch_first=True)

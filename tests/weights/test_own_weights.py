@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from minifold_core import discovery
 from minifold_core.catalogue import list_models, problems
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.home import HOME_VARIABLE, home
@@ -22,28 +20,9 @@ from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
 from minifold_core.weights.known import known_weights, own_registry
 from minifold_core.weights.own import add, remove
-from web_site import Site
-from weights_files import perturbed, save
+from weights_files import perturbed, save, sha256
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Weights of two versions; do not change them."""
-    root = tmp_path_factory.mktemp("stock")
-    return {v: save(root / f"{v}.safetensors", perturbed(v)) for v in ("v12b", "v13")}
-
-
-@pytest.fixture
-def b30(stock: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of v12b to change at will, and a home of its own."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    return Path(shutil.copy(stock["v12b"], tmp_path / "b30.safetensors"))
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_home_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,158 +244,3 @@ def test_what_stands_beside_the_weights_in_the_registry_stays(b30: Path) -> None
     add("v12b:b30", str(b30))
     remove("v12b:b30")
     assert read_registry(own_registry())["v12b"].summary == "mine"
-
-
-@pytest.fixture
-def shipped(
-    stock: dict[str, Path], b30: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """The weights of a version v20, which lie beside its recipe."""
-    site = tmp_path / "site"
-    package, info = site / "strange_version", site / "strange-1.0.dist-info"
-    (package / "weights").mkdir(parents=True)
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[minifold.versions]\nv20 = strange_version\n")
-    (package / "__init__.py").touch()
-    (package / "recipe.toml").write_text('extends = "v12b"\n')
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", str(site))
-    discovery.refresh()
-    yield save(package / "weights" / "nano.safetensors", perturbed("v20"))
-    monkeypatch.undo()
-    discovery.refresh()
-
-
-def test_weights_that_ship_are_named_by_their_size(
-    minifold: Minifold, shipped: Path, b30: Path
-) -> None:
-    (row,) = json.loads(minifold("weights", "list", "v20", "--json").stdout)
-    assert (row["name"], row["origin"]) == ("v20:nano", "shipped")
-    assert (row["location"], row["size"]) == (str(shipped), "nano")
-    assert "v20" in [row["id"] for row in list_models(has_weights=True)]
-    listed = json.loads(minifold("list-models", "v20", "--has-weights", "--json").stdout)
-    assert [weights["name"] for weights in listed[0]["weights"]] == ["v20:nano"]
-    assert "v20 (nano)" in minifold("inspect", "v20:nano").stdout
-    with pytest.raises(RequestError, match="v20:nano came with v20; only your own"):
-        remove("v20:nano")
-
-    mine = save(b30.with_name("mine.safetensors"), perturbed("v20", **{"denoiser.d_time": 16}))
-    with pytest.raises(ProtectedError, match=r"\(shipped\), another file"):
-        add("v20:nano", str(mine))
-    add("v20:nano", str(mine), replace=True)
-    assert find_weights("v20:nano") == mine
-    remove("v20:nano")
-    assert find_weights("v20:nano") == shipped
-
-    damaged = bytearray(shipped.read_bytes())
-    damaged[-1] ^= 1
-    shipped.write_bytes(damaged)
-    done = minifold("weights", "verify", "v20:nano")
-    assert (done.returncode, f"FAIL v20:nano: {shipped}: differs" in done.stdout) == (1, True)
-    assert minifold("inspect", "v20:nano").returncode == 3
-
-
-def test_what_a_versions_registry_names_is_known_too(shipped: Path, b30: Path) -> None:
-    digest = sha256(b30)
-    (shipped.parent.parent / "registry.toml").write_text(
-        f"[[models.v20.weights]]\ntag = 'p'\nlocation = 'https://x.org/p'\nsha256 = '{digest}'\n"
-    )
-    known = known_weights().items["v20:p"]
-    assert (known.origin, known.state()) == ("published", "not fetched")
-    assert known.file == home() / "weights" / digest[:16] / "p"
-
-
-def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) -> None:
-    (shipped.parent.parent / "registry.toml").write_text(
-        f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{sha256(shipped)}'\n"
-        "note = 'two hours'\nmetrics = { tm = 0.25 }\n"
-    )
-    known = known_weights().items["v20:nano"]
-    assert (known.origin, known.state(), known.entry.note) == ("shipped", "ok", "two hours")
-    assert known.file == shipped
-    assert known.metrics() == read_header(shipped).metrics | {"tm": 0.25}
-    # Sound weights, and not those of the record.
-    save(shipped, perturbed("v20", **{"denoiser.d_time": 16}))
-    assert known.state() == "differs"
-    shipped.unlink()
-    assert (known.state(), known.metrics()) == ("missing", {"tm": 0.25})
-    with pytest.raises(RequestError, match="reinstall the package of v20"):
-        known.locate()
-
-
-def test_all_that_ships_here_is_sound(minifold: Minifold) -> None:
-    done = minifold("weights", "verify")
-    assert done.returncode == 0, done.stdout
-    assert "ok   contact:nano" in done.stdout
-
-
-@pytest.fixture
-def site(b30: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Serves ``b30.safetensors``, and a page that is no weights."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    root = tmp_path / "served"
-    root.mkdir()
-    shutil.copy(b30, root)
-    (root / "login.html").write_text("<html>please log in</html>")
-    with Site(root) as serving:
-        yield serving
-
-
-def cached() -> list[str]:
-    """What lies in the cache, file by file."""
-    return sorted(path.name for path in (home() / "weights").rglob("*") if path.is_file())
-
-
-def test_a_url_is_fetched_once_and_checked_ever_after(
-    minifold: Minifold, site: Site, b30: Path
-) -> None:
-    url = f"{site.url}/b30.safetensors?download=true"
-    done = minifold("weights", "add", "v12b:b30", url)
-    assert done.returncode == 0, done.stderr
-    assert "no --sha256 was given" in done.stderr
-    (row,) = json.loads(minifold("weights", "list", "v12b", "--json").stdout)
-    assert (row["location"], row["sha256"], row["size"]) == (url, sha256(b30), "nano")
-    copy = find_weights("v12b:b30")
-    assert copy.name == "b30.safetensors"
-    assert copy.read_bytes() == b30.read_bytes()
-    assert copy.stat().st_mode & 0o777 == b30.stat().st_mode & 0o777
-    assert (len(site.asked), cached()) == (1, ["b30.safetensors"])
-
-    copy.write_bytes(b"damaged")
-    assert minifold("weights", "verify").returncode == 1
-    assert find_weights("v12b:b30").read_bytes() == b30.read_bytes()
-    assert len(site.asked) == 2
-
-    copy.unlink()
-    done = minifold("weights", "verify")
-    assert (done.returncode, done.stdout.count(": not fetched")) == (0, 1)
-    (site.root / "b30.safetensors").write_bytes(b"another file")
-    with pytest.raises(ProtectedError, match=r"SHA-256 is not .*; nothing was kept"):
-        find_weights("v12b:b30")
-    (site.root / "b30.safetensors").unlink()
-    with pytest.raises(MinifoldError, match="cannot be fetched") as error:
-        find_weights("v12b:b30")
-    assert error.value.exit_code == 1
-    assert cached() == []
-
-
-def test_what_is_fetched_for_a_name_is_what_was_promised(site: Site, b30: Path) -> None:
-    url = f"{site.url}/b30.safetensors"
-    with pytest.raises(ProtectedError, match="SHA-256 is not 0000"):
-        add("v12b:b30", url, sha256="0" * 64)
-    with pytest.raises(RequestError, match=f"{site.url}/login.html is not a weights file"):
-        add("v12b:b30", f"{site.url}/login.html")
-    with pytest.raises(RequestError, match="64 hexadecimal digits"):
-        add("v12b:b30", url, sha256="abc")
-    assert cached() == []
-    assert not own_registry().exists()
-    assert add("v12b:b30", url, sha256=sha256(b30)).entry.location == url
-
-
-@pytest.mark.parametrize(
-    "url", ["http://example.org/a", "ftp://localhost/a", "file:///etc/passwd", "https://", "x://["]
-)
-def test_urls_that_are_refused(b30: Path, url: str) -> None:
-    with pytest.raises(RequestError, match=r"give an https URL|is no URL"):
-        add("v12b:b30", url)
