@@ -213,9 +213,10 @@ class SampleTable:
     def origin(self, done: Fold) -> str:
         """A sentence for the header of a sample's file, from which it can be drawn again."""
         settings = ", ".join(f"{name} {value:g}" for name, value in self.settings)
+        chosen = f", the best of {self.best_of}" if self.best_of > 1 else ""
         return (
             f"Sampled by minifold {__version__} from {self.model}, weights {self.weights[:12]}: "
-            f"seed {self.seed}, draw {done.copy}, {settings}."
+            f"seed {self.seed}, draw {done.copy}{chosen}, {settings}."
         )
 
     def arrange(self, paths: Iterable[Path]) -> None:

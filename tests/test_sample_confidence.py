@@ -97,7 +97,7 @@ def test_the_best_of_several_is_the_surest_of_the_same_copies(
     }
     for copy, row in enumerate(rows(best), start=1):
         text = header((best / f"sequence-{copy}.pdb").read_text())
-        assert f"DRAW {row['draw']}, " in text
+        assert f"DRAW {row['draw']}, THE BEST OF 3, " in text
         own = scores[3 * copy - 3 : 3 * copy]
         draw = 3 * copy - 2 + own.index(max(own))
         assert (row["copy"], row["best_of"], row["draw"]) == (str(copy), "3", str(draw))
