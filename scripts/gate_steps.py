@@ -42,7 +42,7 @@ def main(runs: Sequence[str]) -> None:
 @torch.inference_mode()
 def _mean_tm(model: FoldModel, chains: Sequence[Chain], steps: int) -> float:
     settings = model.recipe.sampling.model_copy(update={"steps": steps})
-    tm, _ = scores(sampled(model, chains, settings, 1, SEED, progress), chains)
+    tm, _ = scores(sampled(model, chains, 1, SEED, progress, settings), chains)
     return float(tm.mean())
 
 

@@ -64,7 +64,9 @@ def test_findings_hold_until_what_they_depend_on_changes(
     assert recorded(kept.path) == ["g0", "g2", "g3"], "nothing is replaced before there is better"
 
 
-def test_inputs_see_recipe_data_and_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_inputs_see_recipe_data_weights_and_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     chains, cpu = list(open_dataset())[:3], torch.device("cpu")
 
     def changed(other: dict[str, str]) -> list[str]:
@@ -77,6 +79,11 @@ def test_inputs_see_recipe_data_and_code(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert changed(inputs_of(load_recipe("v13", "nano", values={"sampling.eta": 0.5}), chains, cpu))
     moved = replace(chains[0], backbone=chains[0].backbone + 1)
     assert changed(inputs_of(recipe, [moved, *chains[1:]], cpu)) == ["data"]
+
+    assert list(inputs.first_weights(recipe)) == ["encoder"]
+    with monkeypatch.context() as patch:
+        patch.setattr(inputs, "first_weights", lambda recipe: {"encoder": Path(__file__)})
+        assert changed(inputs_of(recipe, chains, cpu)) == ["weights"]
 
     sources, edited = inputs._sources, tmp_path / "denoiser.py"
     edited.write_text("# edited")

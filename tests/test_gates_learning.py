@@ -18,8 +18,9 @@ from minifold_core.console import Advance
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
+from minifold_core.errors import ProtectedError
 from minifold_core.evaluation.floors import coil, mirror_image
-from minifold_core.gates import memory
+from minifold_core.gates import inputs, memory
 from minifold_core.gates.chains import gate_chains
 from minifold_core.gates.overfit import Overfit
 from minifold_core.recipe import Recipe, load_recipe
@@ -52,7 +53,10 @@ def test_a_plan_changes_only_how_long_an_epoch_is(chains: list[Chain], tmp_path:
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(
-    chains: list[Chain], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    chains: list[Chain],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def load(changes: Mapping[str, Any]) -> Recipe:
         fixed = {"training.epochs": 2, "denoiser.layers": 1}
@@ -84,6 +88,10 @@ def test_a_stopped_training_goes_on_to_the_same_weights(
     for done in (broken.train(cpu, quiet), broken.train(cpu, stops_at_three)):
         for name, tensor in whole.state_dict().items():
             assert torch.equal(done.state_dict()[name], tensor), name
+
+    monkeypatch.setattr(inputs, "_code", lambda recipe: "mended since")
+    with pytest.raises(ProtectedError, match="another training, with a different code; choose"):
+        broken.train(cpu, quiet)
 
 
 @pytest.mark.slow
@@ -155,7 +163,7 @@ def test_gate_four_wants_the_fold_and_the_sequence_to_matter(
         traces = made[next(answers)]
         return [trace[: len(chain)] for trace, chain in zip(traces, asked, strict=True)]
 
-    monkeypatch.setattr(memory, "_sampled", sampled)
+    monkeypatch.setattr(memory, "sampled", sampled)
     monkeypatch.setattr(Overfit, "train", lambda *arguments: None)
 
     def load(changes: Mapping[str, object]) -> Recipe:

@@ -14,12 +14,14 @@ import torch
 from minifold_core.data.records import Chain
 from minifold_core.recipe import Recipe
 from minifold_core.version import __version__
+from minifold_core.weights.digest import file_sha256
+from minifold_core.weights.initial import first_weights
 
 DIGITS = 16
 
 
 def inputs_of(recipe: Recipe, chains: Iterable[Chain], device: torch.device) -> dict[str, str]:
-    """Digests of recipe, data and code, and the kind of device.
+    """Digests of recipe, data, code and the weights that slots begin with, and the kind of device.
 
     Args:
         recipe: of the version.
@@ -28,19 +30,21 @@ def inputs_of(recipe: Recipe, chains: Iterable[Chain], device: torch.device) -> 
     """
     data = hashlib.sha256()
     for chain in chains:
-        data.update(f"{chain.name} {chain.sequence} {coordinates(chain)} ".encode())
+        data.update(f"{chain.name} {chain.sequence} {_coordinates(chain)} ".encode())
     tables = tomli_w.dumps(recipe.to_tables()).encode()
+    begins = {path: file_sha256(file) for path, file in first_weights(recipe).items()}
     return {
         "recipe": hashlib.sha256(tables).hexdigest()[:DIGITS],
         "data": data.hexdigest()[:DIGITS],
         "code": _code(recipe),
+        "weights": hashlib.sha256(repr(sorted(begins.items())).encode()).hexdigest()[:DIGITS],
         "device": device.type,
     }
 
 
-def coordinates(*chains: Chain) -> int:
-    """A checksum of the coordinates."""
-    return crc32(b"".join(chain.backbone.tobytes() for chain in chains))
+def _coordinates(chain: Chain) -> int:
+    """A checksum."""
+    return crc32(chain.backbone.tobytes())
 
 
 def _code(recipe: Recipe) -> str:

@@ -44,7 +44,7 @@ def one_chain_gate(plan: Overfit, device: torch.device, progress: Progress) -> F
     """
     (chain,) = plan.chains
     model = plan.train(device, progress)
-    samples = sampled(model, [chain], model.recipe.sampling, SAMPLES_ONE, plan.seed, progress)
+    samples = sampled(model, [chain], SAMPLES_ONE, plan.seed, progress)
     tm, mirrored = scores(samples, [chain] * SAMPLES_ONE)
     mean = float(tm.mean())
     return Finding.judged(
@@ -79,10 +79,9 @@ def sixteen_chains_gate(
     """
     chains, seed = plan.chains, plan.seed
     model = plan.train(device, progress)
-    settings = model.recipe.sampling
-    own, mirrored = scores(sampled(model, chains, settings, 1, seed, progress), chains)
+    own, mirrored = scores(sampled(model, chains, 1, seed, progress), chains)
     others = [shuffled(chain, seed) for chain in chains]
-    mixed, _ = scores(sampled(model, others, settings, 1, seed, progress), chains)
+    mixed, _ = scores(sampled(model, others, 1, seed, progress), chains)
     floors = _floors(chains, library, seed)
     best = max(floors, key=lambda name: floors[name])
     limit = floors[best] + ABOVE_FLOOR
@@ -107,13 +106,17 @@ def sixteen_chains_gate(
 def sampled(
     model: FoldModel,
     chains: Sequence[Chain],
-    settings: SamplingConfig,
     count: int,
     seed: int,
     progress: Progress,
+    settings: SamplingConfig | None = None,
 ) -> list[Tensor]:
-    """``count`` traces [L, 3] (Å) of each chain in order, drawn from the noise of its name."""
+    """``count`` traces [L, 3] (Å) of each chain in order, drawn from the noise of its name.
+
+    Settings are the recipe's unless given.
+    """
     targets = [Target.of(chain) for chain in chains]
+    settings = settings or model.recipe.sampling
     total = steps_of(targets, settings, count)
     device = next(model.parameters()).device
     with progress(f"{model.recipe.id} sampling", total, 0) as advance:

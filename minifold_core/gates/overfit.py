@@ -9,7 +9,6 @@ from itertools import chain as joined
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 import torch
 
 from minifold_core.assembly import assemble
@@ -18,7 +17,7 @@ from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.packwriter import write_pack
 from minifold_core.data.records import Chain
 from minifold_core.errors import ProtectedError
-from minifold_core.gates.inputs import coordinates
+from minifold_core.gates.inputs import inputs_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
 from minifold_core.training.options import Options
@@ -114,9 +113,9 @@ class Overfit:
             ProtectedError: the directory holds another training.
             MinifoldError: training stopped, such as for losses that are not finite.
         """
-        self.check()
+        self.check(device)
         if not self.pack.exists():
-            write_pack(self.pack, list(self._copies()), [], {"gates": self._about()})
+            write_pack(self.pack, list(self._copies()), [], {"gates": self._about(device)})
         run = Run(self.directory, self.again)
         data = PackedDataset.open(self.pack)
         torch.manual_seed(self.seed)
@@ -145,7 +144,7 @@ class Overfit:
             trainer.fit(run)
         return load_model(run.last)[0].to(device)
 
-    def check(self) -> None:
+    def check(self, device: torch.device) -> None:
         """Make sure that what is in the directory, if anything, is of this training.
 
         Raises:
@@ -154,24 +153,23 @@ class Overfit:
         if not self.pack.exists():
             return
         pack = PackedDataset.open(self.pack)
-        names = tuple(copy.name for copy in self._copies())
-        if pack.file.header.get("gates") != self._about() or pack.names != names:
+        recorded = pack.file.header.get("gates") or {}
+        differ = [name for name, now in self._about(device).items() if recorded.get(name) != now]
+        if pack.names != tuple(copy.name for copy in self._copies()):
+            differ.append("steps")
+        if differ:
             raise ProtectedError(
-                f"{self.pack} belongs to another training: recipe, seed, steps or chains differ; "
-                "choose another --out"
+                f"{self.pack} belongs to another training, with a different {', '.join(differ)}; "
+                "choose another --out, or move it and the run beside it away"
             )
 
     def is_of(self, figures: Mapping[str, Any]) -> bool:
         """Whether figures of a gate are those of this training, and its run is still there."""
         return figures.get("steps") == self.steps and Run(self.directory).last.is_file()
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, device: torch.device) -> dict[str, Any]:
         """What the pack says of the training that it was written for."""
-        return {
-            "recipe": tomli_w.dumps(self.recipe.to_tables()),
-            "seed": self.seed,
-            "coordinates": coordinates(*self.chains),
-        }
+        return {"seed": self.seed} | inputs_of(self.recipe, self.chains, device)
 
     def _copies(self) -> Iterator[Chain]:
         """The chains again and again, each time under another name and so with other noise."""

@@ -107,7 +107,7 @@ def _plans(
         if name in asked
     }
     for plan in plans.values():
-        plan.check()
+        plan.check(setting.device)
     return plans
 
 

@@ -146,12 +146,15 @@ class Stepper:
                 features = self.objective.predict(self.model, posed, noised, again, leaves, sampled)
                 with phase("losses"):
                     terms = self.objective.terms(features, posed, known)
-            total = self.objective.total(terms, epoch)
+            steady = self.objective.steady(terms)
+            total = self.objective.total(steady, epoch)
+            if rare := {name: value for name, value in terms.items() if name not in steady}:
+                # Measured in this copy alone, where the rest is a mean over copies.
+                total = total + copies * self.objective.total(rare, epoch)
             if not total.isfinite().all():
                 self._complain(terms, total, posed, noised)
             with phase("backward: what runs per noise level"):
                 self.scaler.scale(total.sum() / (size * copies)).backward()
-            steady = self.objective.steady(terms)
             totals = {
                 "total": self.objective.total(steady, epoch),
                 "total_fixed": self.objective.total(steady, None),

@@ -12,6 +12,7 @@ from minifold_core.console import note
 from minifold_core.discovery import version_package
 from minifold_core.errors import ProtectedError
 from minifold_core.model import FoldModel
+from minifold_core.recipe import Recipe
 from minifold_core.weights.apply import apply
 from minifold_core.weights.file import WeightsFile
 from minifold_core.weights.header import RANDOM, TRAINED
@@ -97,6 +98,16 @@ def begin(
     return start
 
 
+def first_weights(recipe: Recipe) -> dict[str, Path]:
+    """Slot paths to the shipped files that :func:`begin` fills them from by default."""
+    files = {
+        path: _shipped(slot.init_from, recipe.size)
+        for path, slot in recipe.slots.items()
+        if slot.init_from
+    }
+    return {path: file for path, file in files.items() if file is not None}
+
+
 def _record(start: Start, migration: Migration) -> None:
     file, plan = migration.file, migration.plan
     if "encoder" in plan.carried:  # a stranger's encoder counts as trained
@@ -117,7 +128,7 @@ def _load(model: FoldModel, path: str, file: Path, source: str, start: Start) ->
 def _load_shipped(model: FoldModel, path: str, version: str, start: Start) -> None:
     """Fill a slot by default: what does not fit is said, not refused."""
     size = model.recipe.size
-    file = shipped_weights(version_package(version)).get(size)
+    file = _shipped(version, size)
     if file is None:
         note(f"warning: {version} ships no weights of size '{size}' for {path}")
         return
@@ -125,3 +136,7 @@ def _load_shipped(model: FoldModel, path: str, version: str, start: Start) -> No
         _load(model, path, file, f"{version} ({size}, shipped)", start)
     except ProtectedError as error:
         note(f"warning: {path} does not start from {version}'s shipped weights: {error}")
+
+
+def _shipped(version: str, size: str) -> Path | None:
+    return shipped_weights(version_package(version)).get(size)
