@@ -22,11 +22,12 @@ from minifold_core.ablation.budget import Budget
 from minifold_core.ablation.judged import Arm, judge_recipe, recipe_row
 from minifold_core.ablation.question import Entry
 from minifold_core.ablation.samples import Sampled
+from minifold_core.ablation.trainings import clear_unbegun
 from minifold_core.ablation.words import sentences
 from minifold_core.comparison.quantities import Trained
 from minifold_core.data.dataset import open_dataset
 from minifold_core.data.records import Chain
-from minifold_core.errors import RequestError
+from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.evaluation.judge import Bench
 from minifold_core.recipe import load_recipe
 from minifold_core.runs import read_run
@@ -93,6 +94,21 @@ def test_seconds_end_a_training_as_steps_do_and_are_kept_when_it_is_stopped(
     assert read_run(parts.directory).standing == "finished"
     one, other = (load_model(run.last)[0].state_dict() for run in (whole, parts))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_only_what_a_training_left_before_its_first_state_is_cleared(tmp_path: Path) -> None:
+    run = fit(trainer("v12b", Options(CPU, max_steps=1, data="demo"), **TINY), tmp_path)
+    run.state.unlink()
+    before = sorted(run.directory.iterdir())
+    with pytest.raises(ProtectedError, match=r"has .* and no state\.safetensors to go on from"):
+        clear_unbegun(run.directory)
+    assert sorted(run.directory.iterdir()) == before
+    for path in before:
+        if path.name not in ("recipe.toml", "environment.json"):
+            path.unlink()
+    clear_unbegun(run.directory)
+    assert list(run.directory.iterdir()) == []
+    clear_unbegun(tmp_path / "not there")
 
 
 def test_figures_and_intervals_are_those_of_the_samples() -> None:

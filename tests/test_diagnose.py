@@ -162,6 +162,8 @@ def test_other_denoisers(version: str, chains: list[Chain]) -> None:
     assert {cosine.n for cosine in found.cosines} == {1}
     assert all(abs(cosine.mean) <= 1 + 1e-9 for cosine in found.cosines)
     assert all(math.isnan(cosine.deviation) for cosine in found.cosines)
+    total = found.losses[-1]
+    assert total.mean == pytest.approx(sum(total.bins.values()) / 4, rel=1e-5)
 
 
 def test_a_model_without_noise_and_chains_without_labels(chains: list[Chain]) -> None:

@@ -99,3 +99,16 @@ def test_costs_of_two_models_are_measured_in_turns() -> None:
     assert steps["small"].held_bytes == pytest.approx(2 * weights + moments, rel=0.01)
     # Measuring trains nothing.
     assert all(torch.equal(before[name], tensor) for name, tensor in small.state_dict().items())
+
+
+def test_a_step_is_the_mean_of_those_with_and_without_a_rollout() -> None:
+    def flops(rollouts: float) -> int:
+        values = {"training.rollouts": rollouts, "training.rollout_steps": 2}
+        model = perturbed("v15", **values, **{"denoiser.layers": 1, "training.noise_copies": 1})
+        plan = CostPlan(length=30, proteins=1, rounds=1)
+        (cost,) = measure_cost([("v15", model, None)], CHAINS, plan, CPU)
+        return cost.flops
+
+    some, always = flops(0.25), flops(1.0)
+    assert always > 1.1 * some
+    assert flops(0.5) == pytest.approx((2 * some + always) / 3, abs=2)

@@ -101,7 +101,16 @@ def standing(training: Training, budget: Budget) -> Standing:
 
 
 def clear_unbegun(directory: Path) -> None:
-    """Remove what a training left that was killed before its first state; other files stay."""
-    for pattern in (RECIPE, ENVIRONMENT, *UNFINISHED):
-        for left in directory.glob(pattern):
-            left.unlink()
+    """Remove what a training left that was killed before its first state.
+
+    Raises:
+        ProtectedError: there is more, as of a training whose state was removed.
+    """
+    left = {file for name in (RECIPE, ENVIRONMENT, *UNFINISHED) for file in directory.glob(name)}
+    if others := sorted(set(directory.glob("*")) - left):
+        raise ProtectedError(
+            f"{directory} has {others[0].name} and no {STATE} to go on from; move it away, and it "
+            "is trained anew"
+        )
+    for file in left:
+        file.unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +22,9 @@ from minifold_core.training.parallel import Group
 from minifold_core.training.stepper import Stepper
 
 TRAINING, SAMPLING = "a training step", "a sample"
+CHANCES = ("self_conditioning", "rollouts")
+"""What a training step does by chance, as its settings are called."""
+
 STEPS_FOR_PEAK = 2
 """Steps of the sampler after which its peak does not rise: the second is self-conditioned."""
 
@@ -109,8 +114,8 @@ def measure_cost(
     """Count and time training steps and samples, all sides in turn, round after round.
 
     Other load on the machine then slows all alike. A training step is what ``train`` does for one
-    batch, optimizer and average included, at a learning rate of 0; of one that is self-conditioned
-    by chance the mean is taken. A sample is that of one protein, the trunk included.
+    batch, optimizer and average included, at a learning rate of 0; of what it does by chance
+    (:data:`CHANCES`) the mean is taken. A sample is that of one protein, the trunk included.
 
     Args:
         models: label, model on ``device`` and the sampler's settings; they stay as they are.
@@ -181,10 +186,10 @@ def _training(
     stepper = Stepper(model, device, precision, 0, Group())
     config = stepper.config
 
-    def step(again: float) -> Work:
+    def step(chosen: tuple[float, ...]) -> Work:
         def work() -> None:
             model.train()
-            stepper.config = config.model_copy(update={"self_conditioning": again})
+            stepper.config = config.model_copy(update=dict(zip(CHANCES, chosen, strict=True)))
             stepper.take([batch], len(batch), config.epochs, 0.0)
 
         return work
@@ -193,15 +198,18 @@ def _training(
         moments = (v for each in stepper.optimizer.state.values() for v in each.values())
         return tensor_bytes([*model.state_dict().values(), *stepper.ema.tensors.values(), *moments])
 
-    again = config.self_conditioning
-    parts = [(1 - again, step(0.0)), (again, step(1.0))]
+    chances = [getattr(config, name) for name in CHANCES]
+    parts = [
+        (math.prod(p if c else 1 - p for p, c in zip(chances, chosen, strict=True)), step(chosen))
+        for chosen in itertools.product((0.0, 1.0), repeat=len(CHANCES))
+    ]
     return _Task(
         label,
         TRAINING,
         f"{len(nearest)} chains of {', '.join(str(len(chain)) for chain in nearest)} residues, "
         f"{precision}",
         tuple((share, work) for share, work in parts if share),
-        step(float(again > 0)),
+        step(tuple(float(chance > 0) for chance in chances)),
         held,
         lambda: stepper.optimizer.zero_grad(set_to_none=True),
     )

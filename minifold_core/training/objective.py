@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from minifold_core.model import FoldModel
 from minifold_core.port_check import check_measured
 from minifold_core.ports import SAMPLED_PORT
 from minifold_core.recipe import Recipe
+
+Of = TypeVar("Of")
 
 
 class Noised(NamedTuple):
@@ -226,8 +228,8 @@ class Objective:
             figures |= found
         return figures
 
-    def steady(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The terms that every step measures, which totals that are shown are made of.
+    def steady(self, terms: Mapping[str, Of]) -> dict[str, Of]:
+        """What belongs to terms that every step measures, which totals that are shown are made of.
 
         Those on sampled structures come and go in training and are always there in validation.
         """
