@@ -17,6 +17,10 @@ from minifold_core.recipe_tree import FULL
 if TYPE_CHECKING:
     from minifold_core.model import FoldModel
 
+SPREAD = "sigma_data"
+"""The setting of noise levels, of denoisers that are scaled by it, and of weights of noise levels:
+what they call so has to be one value."""
+
 
 @dataclass(frozen=True)
 class Wiring:
@@ -70,9 +74,10 @@ def wire(recipe: Recipe) -> Wiring:
     """Check that every port that is needed is given, and order the computation.
 
     Raises:
-        RequestError: a needed port is missing, has the wrong width, or is given twice; or heads
-            need each other.
+        RequestError: a needed port is missing, has the wrong width, or is given twice; heads need
+            each other; or parts do not agree on the spread of the data.
     """
+    _check_spread(recipe)
     try:
         placed = place(recipe)
     except MissingPort as missing:
@@ -97,6 +102,22 @@ def wire(recipe: Recipe) -> Wiring:
                 f"it. Use --set losses.rg.weight=0.5, or {way_out}"
             )
     return _wiring(placed.steps, reached, watched)
+
+
+def _check_spread(recipe: Recipe) -> None:
+    """Refuse parts and losses that are told different ``sigma_data``."""
+    configs = {path: slot.config for path, slot in recipe.parts.items()}
+    configs |= {f"losses.{name}": term.config for name, term in recipe.active_losses.items()}
+    told = {
+        f"{where}.{SPREAD}": getattr(config, SPREAD)
+        for where, config in configs.items()
+        if hasattr(config, SPREAD)
+    }
+    if len(set(told.values())) > 1:
+        values = ", ".join(f"{key} = {value:g}" for key, value in told.items())
+        raise RequestError(
+            f"the spread of the data differs: {values}. Use --set to make them equal"
+        )
 
 
 def _check_losses(recipe: Recipe, given: dict[str, Port]) -> set[str]:

@@ -11,5 +11,5 @@ CA_CA = 3.8
 """Distance of consecutive Cα atoms across a trans peptide bond, in ångström."""
 
 SIGMA_DATA = 8.4
-"""Spread of the Cα of a single chain along one axis, in ångström. Denoisers that are scaled by it,
-noise levels and weights of noise levels have to agree on it."""
+"""Spread of the Cα of a single chain along one axis, in ångström. A recipe whose denoiser, noise
+levels and weights of noise levels do not agree on it is refused."""

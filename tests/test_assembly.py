@@ -162,6 +162,19 @@ def test_sizes_by_rg_need_a_head_that_learns_it() -> None:
     assert said.endswith("Use --set losses.rg.weight=0.5, or --set coordinates.scale=fixed")
 
 
+def test_parts_agree_on_the_spread_of_the_data() -> None:
+    spreads = {
+        f"{where}.sigma_data": 16.0 for where in ("process", "denoiser", "losses.aligned_mse")
+    }
+    wire(load_recipe("v15", values=spreads))
+    with pytest.raises(RequestError) as caught:
+        wire(load_recipe("v15", values={"process.sigma_data": 16.0}))
+    assert str(caught.value) == (
+        "the spread of the data differs: denoiser.sigma_data = 8.4, process.sigma_data = 16, "
+        "losses.aligned_mse.sigma_data = 8.4. Use --set to make them equal"
+    )
+
+
 def test_losses_switched_off_need_no_ports() -> None:
     off = {"losses.fape.weight": 0, "losses.frame_rot.weight": 0}
     wiring = wire(load_recipe("v13", components={"denoiser": "egnn"}, values=off))

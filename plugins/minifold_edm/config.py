@@ -18,7 +18,8 @@ class EDMConfig(ComponentConfig):
     ``sigma_data`` of single chains. Karras et al. 2022 have ``p_std`` 1.2.
 
     Lengths are in ångström where a model unit is 10 Å. With ``[coordinates] scale = "rg"`` it is
-    each protein's radius of gyration, and 10 stands for that: ``sigma_data`` is 10/√3 then.
+    each protein's radius of gyration, and 10 stands for that: ``sigma_data`` is 10/√3 then,
+    in the denoiser and the losses too.
 
     Attributes:
         timesteps: number of noise levels T: evenly spaced quantiles of the lognormal distribution

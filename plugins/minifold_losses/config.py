@@ -35,7 +35,8 @@ class NoiseWeightedConfig(LossConfig):
     Attributes:
         noise_weight: ``none``; ``edm``, which is 1 + σ_data² / σ² at noise of standard deviation
             σ; or ``snr``, which is σ_data² / σ² alone.
-        noise_weight_limit: the largest weight, for σ may be 0; 5 is reached at half of σ_data.
+        noise_weight_limit: the largest weight, for σ may be 0; ``edm`` reaches 5 at
+            half of σ_data.
         sigma_data: σ_data, the spread of the Cα along an axis, in ångström.
     """
 

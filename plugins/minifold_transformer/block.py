@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from minifold_pairs.attention import attend
 from minifold_transformer.config import TransformerDenoiserConfig
 
 
@@ -66,5 +67,4 @@ class TransformerBlock(nn.Module):
 
     def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
         q, k, v = self.projection(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.out(attended.transpose(1, 2).flatten(2))
+        return self.out(attend(q, k, v, bias).transpose(1, 2).flatten(2))
