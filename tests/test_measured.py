@@ -13,7 +13,6 @@ import torch
 
 from minifold_core.assembly import assemble
 from minifold_core.cli.measured_tables import SAYS, print_measured
-from minifold_core.cli.output import finite
 from minifold_core.comparison.common import Common
 from minifold_core.comparison.differences import Row, paired_rows
 from minifold_core.comparison.measured import Measured, measure
@@ -27,6 +26,7 @@ from minifold_core.evaluation.judge import judge
 from minifold_core.evaluation.noise_levels import batches
 from minifold_core.folding import Target, fold
 from minifold_core.recipe import load_recipe
+from minifold_core.results import finite
 from minifold_core.training.objective import Objective
 from minifold_core.training.options import Options
 from minifold_core.training.run import Run

@@ -7,6 +7,7 @@ import random
 import re
 
 from migration_helpers import edited, planned, structure
+from minifold_core.cli.migration_table import migration_table
 from minifold_core.weights.plan import plan_migration
 from minifold_core.weights.ranges import ranges
 from minifold_core.weights.report import Report
@@ -56,7 +57,7 @@ def test_the_table_fits_80_columns() -> None:
     source = edited(structure("v12b"), "module renamed")
     for made in (planned("v12b", "v13"), plan_migration(source, structure("v14"))):
         console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-        console.print(Report.of(made).table())
+        console.print(migration_table(Report.of(made)))
         text = console.export_text()
         assert max(map(len, text.splitlines())) <= 80
         assert "pair_stack" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*build, "--wheel-dir", str(out), str(ROOT)], check=True)
     (made,) = out.glob("minifold-*.whl")
     return made
+
+
+def test_nothing_beneath_the_command_line_imports_it() -> None:
+    """But for the two modules that docs/architecture.md names."""
+    core = ROOT / "minifold_core"
+    asking = {
+        path.relative_to(core).as_posix()
+        for path in core.rglob("*.py")
+        if re.search(r"^\s*(from|import) minifold_core\.cli\b", path.read_text(), re.MULTILINE)
+    }
+    beneath = {name for name in asking if not name.startswith("cli/")}
+    assert beneath == {"discovery.py", "testing/commands.py"}
 
 
 def test_the_wheel_holds_every_package_and_data_file(wheel: Path) -> None:

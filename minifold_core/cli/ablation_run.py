@@ -30,7 +30,6 @@ from minifold_core.ablation.words import sentences
 from minifold_core.assembly import embedding_ports
 from minifold_core.cli.embeddings import fitting_embeddings
 from minifold_core.cli.evaluation_run import Sampler
-from minifold_core.cli.output import write_csv, write_json
 from minifold_core.cli.resume import resume
 from minifold_core.cli.sample import sampling_settings
 from minifold_core.cli.train import train
@@ -43,6 +42,7 @@ from minifold_core.evaluation.judge import SCORED, Bench
 from minifold_core.evaluation.scores import FLOOR, MODEL
 from minifold_core.evaluation.shuffled import SHUFFLED, reads_sequence, shuffled
 from minifold_core.files import atomic
+from minifold_core.results import write_csv, write_json
 from minifold_core.weights.digest import file_sha256
 from minifold_core.weights.header import read_header
 from minifold_core.weights.io import load_model

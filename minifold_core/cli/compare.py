@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import check_out, emit_json, finite, show
+from minifold_core.cli.output import check_out, emit_json, show
 from minifold_core.cli.platform import DeviceOption
 from minifold_core.cli.sample import MAX_SEED, SplitOption, StepsOption
 from minifold_core.console import note, progress
 from minifold_core.files import check_writable
+from minifold_core.results import finite
 
 if TYPE_CHECKING:
     from minifold_core.comparison.measured import Measured

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import check_out, emit_json, say, show, write_json
+from minifold_core.cli.output import check_out, emit_json, say, show
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
 from minifold_core.cli.sample import SplitOption, WeightsArgument, warn_of_random_encoder
 from minifold_core.console import note, progress
+from minifold_core.results import write_json
 
 
 def diagnose(

@@ -20,7 +20,7 @@ from minifold_core.cli.evaluation_tables import (
     sweep_table,
     terms_tables,
 )
-from minifold_core.cli.output import emit_json, say, show, write_csv, write_json
+from minifold_core.cli.output import emit_json, say, show
 from minifold_core.cli.platform import trimming
 from minifold_core.cli.sample import save_fold
 from minifold_core.console import note, progress
@@ -36,6 +36,7 @@ from minifold_core.evaluation.sweep import Setting, Swept
 from minifold_core.folding import Fold, Target, steps_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe_schema import SamplingConfig
+from minifold_core.results import write_csv, write_json
 from minifold_core.sample_files import SampleTable, structure_paths
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import check_out, emit_json, say, show, write_csv, write_json
+from minifold_core.cli.output import check_out, emit_json, say, show
 from minifold_core.cli.platform import MAX_SEED
 from minifold_core.cli.sample import SplitOption
 from minifold_core.console import note, progress
+from minifold_core.results import write_csv, write_json
 
 if TYPE_CHECKING:
     from minifold_core.data.records import Rejection

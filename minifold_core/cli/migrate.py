@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from minifold_core.cli.migration_table import migration_table
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import emit_json, table
 from minifold_core.cli.output import show as show_table
@@ -105,7 +106,7 @@ def _tell(report: Report, as_json: bool) -> None:
     if as_json:
         emit_json(report.to_json())
     else:
-        show_table(report.table())
+        show_table(migration_table(report))
 
 
 def _carry_out(

@@ -1,15 +1,12 @@
-"""Results: on stdout as JSON or as tables and sentences that fit the terminal, and in files."""
+"""Results on stdout: as JSON, or as tables and sentences that fit the terminal."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minifold_core.errors import ProtectedError
+from minifold_core.results import json_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,11 +17,6 @@ def emit_json(value: Any) -> None:
     print(json_text(value))
 
 
-def json_text(value: Any) -> str:
-    """A result as JSON; not-a-number becomes null."""
-    return json.dumps(finite(value), indent=2)
-
-
 def check_out(out: Path | None, option: str = "--out") -> None:
     """Refuse a directory for results that holds something, before anything is computed.
 
@@ -33,29 +25,6 @@ def check_out(out: Path | None, option: str = "--out") -> None:
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ProtectedError(f"{option} {out} exists and is not empty; choose another directory")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a result as JSON, whole or not at all."""
-    from minifold_core.files import atomic
-
-    with atomic(path) as temporary:
-        temporary.write_text(json_text(value) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, whole or not at all; not-a-number is left empty.
-
-    Args:
-        path: the file.
-        rows: at least one; all have the columns of the first.
-    """
-    from minifold_core.files import atomic
-
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(finite(row) for row in rows)
 
 
 def table(*columns: str, numbers: tuple[str, ...] = (), caption: str | None = None) -> Table:
@@ -98,14 +67,3 @@ def millions(count: int | None) -> str:
     if count is None:
         return "–"
     return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.0f} k"
-
-
-def finite(value: Any) -> Any:
-    """A result as JSON can hold it: not-a-number becomes None."""
-    if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from minifold_core.cli.models import JsonOption
-from minifold_core.cli.output import emit_json, finite
+from minifold_core.cli.output import emit_json
+from minifold_core.results import finite
 
 NAME = "report.html"
 

@@ -9,6 +9,7 @@ import typer
 
 from minifold_core.cli.embeddings import EmbeddingsOption, open_embeddings, widths_in_file
 from minifold_core.cli.fitting import announce, train_model
+from minifold_core.cli.migration_table import migration_table
 from minifold_core.cli.models import SizeOption
 from minifold_core.cli.platform import (
     MAX_SEED,
@@ -255,7 +256,7 @@ def _plan(
     elsewhere = other if encoder_from not in (None, RANDOM) else None
     plan = plan_migration(source, target, allow_mismatch, elsewhere)
     report = Report.of(plan, file)
-    Console(stderr=True).print(report.table())
+    Console(stderr=True).print(migration_table(report))
     plan.check()
     return Migration(file, plan, report, file.load())
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minifold_core.cli.output import write_json
 from minifold_core.console import note
 from minifold_core.errors import RequestError
 from minifold_core.gates.record import GATES, Finding, GateReport, Outcome
+from minifold_core.results import write_json
 
 NAME = "gates.json"
 

@@ -12,8 +12,6 @@ from minifold_core.weights.ranges import ranges
 from minifold_core.weights.verdicts import Entry
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from minifold_core.weights.file import WeightsFile
 
 SCHEMA = 1
@@ -105,25 +103,7 @@ class Report:
         """The report as plain data, as ``migration.json`` and headers hold it."""
         return {"schema": SCHEMA, **asdict(self)}
 
-    def table(self) -> RenderableType:
-        """The report for a terminal, readable at 80 columns."""
-        from rich.console import Group
-
-        from minifold_core.cli.output import table
-
-        given, total = self.given, self.total
-        numbers = ("tensors", "parameters", "per cent")
-        listing = table("slot", "verdict", *numbers, numbers=numbers)
-        for row in self.rows:
-            percent = "–" if row.percent is None else f"{row.percent:.1f}"
-            figures = (str(row.tensors), f"{row.parameters:,}", percent)
-            listing.add_row(row.slot or "(no slot)", row.verdict, *figures)
-        share = 100 * given / max(total, 1)
-        lines = [f"{given:,} of {total:,} parameters come from the file ({share:.1f} per cent)"]
-        head = f"{self.source['label']} → {self.target['version']} ({self.target['size']})"
-        return Group(head, listing, *lines, *self._remarks())
-
-    def _remarks(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """Reasons, differing shapes, expectations and notes, a line each."""
         lines = []
         for why in dict.fromkeys(row.why for row in self.rows if row.why):

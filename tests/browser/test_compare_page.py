@@ -11,7 +11,6 @@ import pytest
 import torch
 from opened import DESKTOP, PHONE, Page
 
-from minifold_core.cli.output import finite
 from minifold_core.comparison.cost import CostPlan
 from minifold_core.comparison.measured import Measured, measure
 from minifold_core.comparison.measuring import Plan
@@ -20,6 +19,7 @@ from minifold_core.comparison.static import StaticComparison
 from minifold_core.data.dataset import open_dataset
 from minifold_core.report.compare_page import write_comparison
 from minifold_core.report.comparison_pictures import drawings
+from minifold_core.results import finite
 from weights_files import perturbed, save
 
 pytest_plugins = ("chromium",)
