@@ -19,8 +19,8 @@ STATUSES = ("current", "archived", "superseded", "experimental", "planned")
 PUBLISHED = {
     "total": "val_total",
     "class_accuracy": "val_class_acc",
-    "ddim/tm": "ddim_tm",
-    "ddim/rmsd": "ddim_rmsd",
+    "sampled/tm": "ddim_tm",
+    "sampled/rmsd": "ddim_rmsd",
 }
 """Our names of the columns of published tables that are not called as here."""
 

@@ -91,7 +91,7 @@ def sampled_scores(run: RunRecord) -> tuple[int, dict[str, dict[str, float]]] | 
 
     None if none were sampled.
     """
-    sampled = run.series("ddim/tm")
+    sampled = run.series("sampled/tm")
     if not sampled:
         return None
     latest = max(sampled)
@@ -99,8 +99,8 @@ def sampled_scores(run: RunRecord) -> tuple[int, dict[str, dict[str, float]]] | 
     scores: dict[str, dict[str, float]] = {}
     for name, value in row.items():
         group, _, score = name.rpartition("/")
-        if score in SCORES and (group == "ddim" or group.startswith("floor/")):
-            who = MODEL if group == "ddim" else FLOOR + group.removeprefix("floor/")
+        if score in SCORES and (group == "sampled" or group.startswith("floor/")):
+            who = MODEL if group == "sampled" else FLOOR + group.removeprefix("floor/")
             scores.setdefault(who, {})[score] = value
     return latest, scores
 

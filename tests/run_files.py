@@ -41,7 +41,7 @@ def rows(epochs: int, best: int) -> list[dict[str, float]]:
             row[f"update/{slot}"] = number * 1e-3 / epoch
         row |= {"skipped": 0.25 if epoch == 2 else 0.0, "seconds": 60.0 + epoch}
         if epoch % 5 == 0:
-            row |= {f"ddim/{s}": (n + 1) / 10 + epoch / 1000 for n, s in enumerate(SCORES)}
+            row |= {f"sampled/{s}": (n + 1) / 10 + epoch / 1000 for n, s in enumerate(SCORES)}
             for number, floor in enumerate(FLOORS, 2):
                 row |= {f"floor/{floor}/{s}": number / 20 + n for n, s in enumerate(SCORES)}
         made.append(row)

@@ -70,7 +70,7 @@ def test_every_line_is_its_column(directory: Path) -> None:
     for score, title in zip(SCORES, ("TM-score", "RMSD", "GDT-TS", "lDDT"), strict=True):
         (axes,) = found[title]
         lines = [(colour, points) for colour, _, points in drawn(axes)]
-        assert (blue, column(f"ddim/{score}")) in lines
+        assert (blue, column(f"sampled/{score}")) in lines
         floors = [points for colour, points in lines if colour == GREY.lower()]
         assert floors == [column(f"floor/{floor}/{score}") for floor in FLOORS]
     assert found["skipped, not finite"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,6 +215,8 @@ def test_a_model_that_returns_its_input_scores_as_the_noised_state() -> None:
     told: list[int] = []
     levels = noise_levels(model, chains, on_batch=told.append)
     assert levels.times == (50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950)
+    angle = (0.5 + 0.008) / 1.008 * math.pi / 2  # of the cosine schedule at half of its steps
+    assert levels.sigmas[5] == pytest.approx(10 * math.tan(angle), rel=0.01)
     assert torch.allclose(levels.own, levels.state, atol=1e-3)
     assert torch.allclose(levels.shuffled, levels.state, atol=1e-3)
     assert levels.state[0].min() > 0.6

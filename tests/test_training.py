@@ -149,7 +149,7 @@ def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
         "val/total_fixed",
         *(f"{what}/{slot}" for what in health for slot in ("pair_stack", "heads.rg")),
         *("tripwire/pair_stack", "skipped"),
-        *(f"{who}/{score}" for who in ("ddim", "floor/one point") for score in ("tm", "rmsd")),
+        *(f"{who}/{score}" for who in ("sampled", "floor/one point") for score in ("tm", "rmsd")),
     ]:
         assert math.isfinite(float(rows[-1][column])), column
     lines = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]

@@ -122,7 +122,9 @@ def sweep_table(swept: Sequence[Swept]) -> Table:
 def levels_table(levels: NoiseLevels) -> Table:
     """TM-score of a single step by noise level, beside the noised state's own."""
     gaps = levels.differences
-    columns = ("TM-score at t", "noised state", "predicted", "shuffled")[: 4 if gaps else 3]
+    columns = ("TM-score at t", "σ (Å)", "noised state", "predicted", "shuffled")[
+        : 5 if gaps else 4
+    ]
     gap = f"predicted minus shuffled\n{INTERVAL}"
     made = table(*columns, *([gap] if gaps else []), numbers=columns)
     for k, t in enumerate(levels.times):
@@ -130,7 +132,7 @@ def levels_table(levels: NoiseLevels) -> Table:
             each[k] for each in (levels.state, levels.own, levels.shuffled) if each is not None
         ]
         cells = [f"{float(tm.mean()):.3f}" for tm in scores]
-        made.add_row(str(t), *cells, *([gaps[k].text()] if gaps else []))
+        made.add_row(str(t), f"{levels.sigmas[k]:.3g}", *cells, *([gaps[k].text()] if gaps else []))
     return made
 
 

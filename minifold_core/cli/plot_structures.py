@@ -139,7 +139,7 @@ def ramachandran(
     with progress("single steps", len(chains)) as advance:
         t, predicted = single_steps(model, chains, trimming(advance))
     sampled = {name: Structure(fold.coords, fold.backbone) for name, fold in folds.items()}
-    how = f"sampled: DDIM, {settings.steps} steps,\nη {settings.eta:g}, "
+    how = f"sampled: {settings.steps} steps,\nη {settings.eta:g}, "
     sets = [
         AngleSet.of(f"native:\n{len(chains)} {split} chains", chains, native_structures(chains)),
         AngleSet.of(f"{how}guidance {settings.guidance:g}", chains, sampled),

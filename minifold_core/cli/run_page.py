@@ -139,7 +139,7 @@ def _print_scores(run: RunRecord) -> None:
     if not found:
         return
     latest, scores = found
-    sampled = run.series("ddim/tm")
+    sampled = run.series("sampled/tm")
     print(f"\nstructures sampled in epoch {latest}", end="")
     top = max(sampled, key=lambda epoch: sampled[epoch])
     print(f" (highest TM-score: {sampled[top]:.3f} in epoch {top})" if top != latest else "")

@@ -12,7 +12,7 @@ from minifold_core.loss_units import units_of
 from minifold_core.recipe import Recipe
 from minifold_core.registry import PUBLISHED
 
-TOTAL, SAMPLED = "total", "ddim/"
+TOTAL, SAMPLED = "total", "sampled/"
 SHOWN = 3
 """Weights that a reason names before it counts the others."""
 _OUR_NAMES = {column: name for name, column in PUBLISHED.items()}

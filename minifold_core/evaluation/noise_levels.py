@@ -1,8 +1,9 @@
 """Where a model learns: its losses and its folds by noise level.
 
 A mean over noise levels hides the fold. At low noise the state itself shows it, and copying the
-state scores well; whether a model can fold is decided where the state shows nothing, at t > 500 of
-1000.
+state scores well; whether a model can fold is decided where the state shows nothing, which is
+where the noise is wider than about 7 Å along an axis. Processes number their levels differently,
+so the width stands beside the number.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 NOTE = (
     "A mean over noise levels hides the fold: at low noise the state itself shows it; the fold is "
-    "decided in the noisier half."
+    "decided where σ exceeds about 7 Å."
 )
 
 Advance = Callable[[int], None]
@@ -44,6 +45,8 @@ class NoiseLevels:
 
     Attributes:
         times: K noise levels.
+        sigmas: standard deviation of their noise along an axis in ångström, of a state that is
+            scaled so that the structure in it has its true size; the mean over chains.
         state: [K, n] TM-scores of the noised states themselves: what copying its input scores.
         own: [K, n] TM-scores of the structures predicted from them in a single step.
         shuffled: the same from shuffled sequences; None for a model that reads none.
@@ -53,6 +56,7 @@ class NoiseLevels:
     """
 
     times: tuple[int, ...]
+    sigmas: tuple[float, ...]
     state: Tensor
     own: Tensor
     shuffled: Tensor | None
@@ -76,8 +80,10 @@ class NoiseLevels:
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
         levels: list[dict[str, Any]] = [
-            {"t": t, "state_tm": float(self.state[k].mean()), "x0_tm": float(self.own[k].mean())}
-            for k, t in enumerate(self.times)
+            {"t": t, "sigma": sigma, "state_tm": float(state.mean()), "x0_tm": float(own.mean())}
+            for t, sigma, state, own in zip(
+                self.times, self.sigmas, self.state, self.own, strict=True
+            )
         ]
         if self.shuffled is not None:
             for level, other, gap in zip(
@@ -124,8 +130,10 @@ def noise_levels(
     steps = [_single_steps(model, objective, each, on_batch) for each in sets]
     terms = [_terms(model, objective, each, on_batch) for each in sets]
     assert objective.process is not None
+    times = times_of(objective.process)
     return NoiseLevels(
-        times_of(objective.process),
+        times,
+        _sigmas(objective, times, own),
         steps[0][0],
         steps[0][1],
         steps[1][1] if len(sets) > 1 else None,
@@ -145,6 +153,14 @@ def times_of(process: Process) -> tuple[int, ...]:
     """The noise levels at which a single step is judged."""
     last = process.timesteps - 1
     return tuple(dict.fromkeys(min(round(s * process.timesteps), last) for s in SHARES))
+
+
+def _sigmas(
+    objective: Objective, times: Sequence[int], chains: Sequence[Chain]
+) -> tuple[float, ...]:
+    assert objective.process is not None
+    unit = objective.truth(collate(chains)).scale.mean()
+    return tuple((unit * objective.process.snr(torch.tensor(times)).rsqrt()).tolist())
 
 
 @torch.no_grad()

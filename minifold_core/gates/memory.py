@@ -49,7 +49,7 @@ def one_chain_gate(plan: Overfit, device: torch.device, progress: Progress) -> F
     mean = float(tm.mean())
     return Finding.judged(
         "g3",
-        f"one chain ({len(chain)} residues): DDIM TM > {TM_ONE:g} after at most "
+        f"one chain ({len(chain)} residues): sampled TM > {TM_ONE:g} after at most "
         f"{MOST_STEPS_ONE:,} steps",
         f"TM {mean:.3f} after {plan.steps:,} steps{_hand(mirrored)}",
         mean > TM_ONE and plan.steps <= MOST_STEPS_ONE,
@@ -88,7 +88,7 @@ def sixteen_chains_gate(
     means = {"own": float(own.mean()), "shuffled": float(mixed.mean())}
     return Finding.judged(
         "g4",
-        f"{len(chains)} chains: DDIM TM > {TM_SIXTEEN:g} with their own sequences, and with "
+        f"{len(chains)} chains: sampled TM > {TM_SIXTEEN:g} with their own sequences, and with "
         f"shuffled ones < {limit:.2f} (best floor, {best}, {floors[best]:.2f} + {ABOVE_FLOOR:g})",
         f"TM own {means['own']:.3f}, shuffled {means['shuffled']:.3f} after {plan.steps:,} steps"
         f"{_hand(mirrored)}",

@@ -177,13 +177,13 @@ def _term(runs: Sequence[RunRecord], name: str) -> list[Line]:
 def _scores(runs: Sequence[RunRecord]) -> list[Panel]:
     columns, panels = _columns(runs), []
     for score, facts in SCORES.items():
-        lines = _lines(runs, {"validation": f"ddim/{score}"})
+        lines = _lines(runs, {"validation": f"sampled/{score}"})
         for name in columns:
             if name.startswith("floor/") and name.endswith(f"/{score}"):
                 who = name.removeprefix("floor/").removesuffix(f"/{score}")
                 lines += [line._replace(name=who) for line in _lines(runs, {"floor": name})]
         if lines:
-            lines = _published(runs, f"ddim/{score}") + lines
+            lines = _published(runs, f"sampled/{score}") + lines
             panels.append(Panel(facts.label, lines, facts.unit))
     return panels
 

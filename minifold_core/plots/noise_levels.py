@@ -12,7 +12,7 @@ from minifold_core.evaluation.noise_levels import NoiseLevels
 from minifold_core.plots.references import draw_references
 from minifold_core.plots.style import BLUE, GREY, VERMILION, add_axes, new_figure, styled
 
-WIDTH, HEIGHT = 118.0, 72.0
+WIDTH, HEIGHT = 118.0, 75.0
 LEFT, TOP, AXES_WIDTH, AXES_HEIGHT = 14.0, 5.0, 70.0, 55.0
 """Millimetres; the names of the floors stand to the right of the axes."""
 
@@ -32,7 +32,11 @@ def draw_levels(levels: NoiseLevels, floors: Mapping[str, float]) -> Figure:
         _draw(axes, levels, levels.shuffled, "the same, sequence shuffled", VERMILION, "solid")
     _draw(axes, levels, levels.state, "noised state itself", GREY, "dashed")
     axes.set_ylim(0, 1)
-    axes.set_xlabel("noise level t")
+    axes.set_xticks(levels.times[1::2])
+    axes.set_xticklabels(
+        [f"{t}\n{sigma:.2g}" for t, sigma in zip(levels.times, levels.sigmas, strict=True)][1::2]
+    )
+    axes.set_xlabel("noise level t, and its σ (Å)")
     axes.set_ylabel("TM-score")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper right", handlelength=2)

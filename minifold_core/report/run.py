@@ -110,8 +110,8 @@ def _columns(names: Sequence[str]) -> dict[str, tuple[str, str]]:
         part, _, term = name.partition("/")
         if part == "val" and "@" not in name and not term.startswith("total"):
             shown[term] = (name, "fixed3")
-    if "ddim/tm" in names:
-        shown["sampled TM-score"] = ("ddim/tm", "fixed3")
+    if "sampled/tm" in names:
+        shown["sampled TM-score"] = ("sampled/tm", "fixed3")
     return shown | ({"seconds": ("seconds", "fixed1")} if "seconds" in names else {})
 
 

@@ -57,7 +57,7 @@ class Watch:
         return Bench.of(self.chains, self.library, self.seed)
 
     def look(self, model: FoldModel, device: torch.device) -> dict[str, float]:
-        """``ddim/tm`` and so on of the model's samples, and ``floor/NAME/tm`` of the floors."""
+        """``sampled/tm`` and so on of the model's samples, and ``floor/NAME/tm`` of the floors."""
         targets = [Target.of(chain) for chain in self.chains]
         was_training = model.training
         folds = fold(model, targets, model.recipe.sampling, seed=self.seed, device=device)
@@ -66,6 +66,6 @@ class Watch:
         row: dict[str, float] = {}
         for predictor in self.bench.judge(predicted).report.rows:
             if predictor.name == MODEL or predictor.name.startswith(FLOOR):
-                name = predictor.name.replace(MODEL, "ddim").replace(FLOOR, "floor/")
+                name = predictor.name.replace(MODEL, "sampled").replace(FLOOR, "floor/")
                 row |= {f"{name}/{metric}": predictor.means[metric] for metric in SHOWN}
         return row
