@@ -86,7 +86,10 @@ def train(
     workers: WorkersOption = 0,
     compile_parts: Annotated[
         bool,
-        typer.Option("--compile", help="Translate the parts with torch.compile: pays on GPUs."),
+        typer.Option(
+            "--compile",
+            help="Translate the parts with torch.compile; meant for GPUs, no gain on a CPU.",
+        ),
     ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Print where the time of steps 4 to 8 goes.")
