@@ -20,9 +20,14 @@ def check_writable(path: Path, option: str) -> None:
     """
     nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not nearest.is_dir():
-        raise RequestError(f"{option} {path} cannot be written: {nearest} is no directory")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise RequestError(f"{option} {path} cannot be written: {nearest} is read-only")
+        fault = "a file, not a directory"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        fault = "read-only"
+    else:
+        return
+    raise RequestError(
+        f"{option} {path} cannot be written: {nearest} is {fault}; choose another {option}"
+    )
 
 
 @contextmanager

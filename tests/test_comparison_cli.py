@@ -217,7 +217,7 @@ def test_what_cannot_be_written_or_used_is_said_before_measuring(
         done = minifold("compare", *sides, option, tmp_path / path)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{option} {tmp_path / path} cannot be written: " in done.stderr
-        assert f"{tmp_path / 'file'} is no directory" in done.stderr
+        assert f"{tmp_path / 'file'} is a file, not a directory; choose another" in done.stderr
     done = minifold("compare", "v12b", "v13", "--data", "/nonexistent", "--count", 2)
     assert done.returncode == 0
     assert "nothing is measured, so --data, --count is not used" in done.stderr

@@ -164,7 +164,7 @@ def test_wrong_requests_end_before_anything_is_written(
         ),
         (["--length", 20_000, "--out", out], 2, "length20000 has 20000 residues: to sample it"),
         (["--length", 9, "--guidance", 2, "--out", out], 2, "no sequence to guide with"),
-        ([*one, tmp_path / "file"], 1, "cannot be"),
+        ([*one, tmp_path / "file"], 2, "is a file, not a directory; choose another --out"),
         ([*one, foreign], 3, "is no table of samples"),
     ):
         done = minifold("sample", weights["v13"], *options)

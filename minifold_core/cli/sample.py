@@ -16,6 +16,7 @@ from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, tr
 from minifold_core.cli.sequences import read_targets, tell_of_unusual
 from minifold_core.console import Advance, note, progress
 from minifold_core.errors import RequestError, did_you_mean
+from minifold_core.files import check_writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,6 +118,7 @@ def sample(
         raise RequestError(f"--format {file_format}: {did_you_mean(file_format, FORMATS)}")
     if length is not None and guidance not in (None, 0):
         raise RequestError("--length has no sequence to guide with; leave --guidance out")
+    check_writable(out, "--out")
     targets = read_targets(sequence, fasta, data, split, length)
     chosen = choose_device(device)
 
