@@ -282,14 +282,20 @@ def _number(tree: Tree, key: str, value: Any) -> float:
     return number
 
 
-def validate_section(path: str, model: type[M], table: Mapping[str, Any]) -> M:
-    """Validate values that came from flags rather than from a recipe.
+def validate_section(base: M, path: str, values: Mapping[str, Leaf]) -> M:
+    """A section with values of the command line over those that it has.
+
+    Args:
+        base: the section as it is.
+        path: its name in recipes.
+        values: by key, with the option that each was given by.
 
     Raises:
         RequestError: a value is of the wrong type or out of range.
     """
-    tree = {f"{path}.{key}": Leaf(value, f"--{key}") for key, value in table.items()}
-    return _section(tree, path, model, table)
+    tree = {f"{path}.{key}": leaf for key, leaf in values.items()}
+    given = {key: leaf.value for key, leaf in values.items()}
+    return _section(tree, path, type(base), base.model_dump() | given)
 
 
 def _section(tree: Tree, path: str, model: type[M], table: Mapping[str, Any]) -> M:

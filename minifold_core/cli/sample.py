@@ -300,11 +300,11 @@ def sampling_settings(
         RequestError: a choice is out of range.
     """
     from minifold_core.recipe import validate_section
-    from minifold_core.recipe_schema import SamplingConfig
+    from minifold_core.recipe_tree import Leaf
 
     chosen = {"steps": steps, "eta": eta, "guidance": guidance, "temperature": temperature}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    settings = validate_section("sampling", SamplingConfig, recipe.sampling.model_dump() | chosen)
+    given = {name: Leaf(v, f"--{name}") for name, v in chosen.items() if v is not None}
+    settings = validate_section(recipe.sampling, "sampling", given)
     warn_of_guidance(recipe, [settings])
     return settings
 

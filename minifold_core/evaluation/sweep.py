@@ -12,6 +12,7 @@ from minifold_core.evaluation.judge import Judgement
 from minifold_core.interfaces import Process
 from minifold_core.recipe import validate_section
 from minifold_core.recipe_schema import SamplingConfig
+from minifold_core.recipe_tree import Leaf
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,11 @@ def settings_of(
     """
     settings: dict[str, Setting] = {}
     for values in product(*fields.values()):
-        chosen = dict(zip(fields, values, strict=True))
-        config = validate_section("sampling", SamplingConfig, base.model_dump() | chosen)
+        chosen = {
+            field: Leaf(value, f"--sweep {field}={value}")
+            for field, value in zip(fields, values, strict=True)
+        }
+        config = validate_section(base, "sampling", chosen)
         process.trajectory(config.steps)
         setting = Setting({field: getattr(config, field) for field in fields}, config)
         if setting.name in settings:
