@@ -185,7 +185,7 @@ def test_files_are_pictures_of_the_right_size_and_always_the_same(
         ("contacts {contact} --data demo --out x.png --chains {train}", 2, "add --split train"),
         ("contacts {contact} --data demo --out x.png --chains a --count 1", 2, "both given"),
         ("embeddings {contact} --data demo --out x.png", 2, "has a CATH label"),
-        ("embeddings {v13} --data {data} --out x.png", 2, "no head that pools"),
+        ("embeddings {v13} --data demo --out x.png", 2, "v13 has no head that pools"),
         ("embeddings {contact} --data {data} --out x.png --split test", 2, "no test chain"),
         ("embeddings {contact} --data {data} --out x.png --method tsne", 2, "known: pca, umap"),
         ("embeddings {contact} --data {data} --out x.png --method umap", 2, "minifold[umap]"),

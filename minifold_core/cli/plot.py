@@ -93,10 +93,10 @@ def embeddings(
     chains = [chain for split in dict.fromkeys(splits) for chain in dataset.subset(split)]
     from minifold_core.plots.embeddings import check_labels, draw_embeddings, embed, pooling_slot
 
-    labelled = check_labels(chains)
     model, about = load_subject(weights, device)
     if (slot := pooling_slot(model)) in model.wiring.idle:
         note(f"warning: {slot} of these weights was never trained: it pools at random")
+    labelled = check_labels(chains)
     projection = project(embed(model, chains))
     about = f"embeddings of {about}; {' and '.join(splits)} chains of {dataset.file.path.name}"
     save(draw_embeddings(projection, chains), path, about)

@@ -79,8 +79,8 @@ def pooling_slot(model: FoldModel) -> str:
         if isinstance(head, PoolingHead):
             return f"heads.{name}"
     raise RequestError(
-        f"'{model.recipe.id}' has no head that pools a chain into one embedding, as heads.cath of "
-        "a contact model does: choose other weights"
+        f"{model.recipe.id} has no head that pools a chain into one embedding, as contact's "
+        "heads.cath does; take weights of contact, such as contact:full"
     )
 
 
