@@ -84,7 +84,10 @@ def read_source(
     if meta and size == FULL:
         size = meta.size
     if size not in sizes:
-        raise RequestError(f"{identifier} has no size '{size}'; {did_you_mean(size, sizes)}")
+        alone = len(files) == 1 and files[0].own and not meta
+        way = f'; {name} extends nothing: to have v13\'s sizes, begin it with extends = "v13"'
+        why = did_you_mean(size, sizes) + (way if alone else "")
+        raise RequestError(f"{identifier} has no size '{size}'; {why}")
     own = {file.origin for file in files if file.own}
     tree = tree if meta else _sized(tree, size, own)
     tree = merge(tree, flags)

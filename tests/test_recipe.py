@@ -247,6 +247,16 @@ def test_a_wrong_request_is_refused_in_words(arguments: dict, said: str) -> None
     assert said in str(caught.value)
 
 
+def test_a_file_that_extends_nothing_and_lacks_a_size_is_told_how_to_begin(tmp_path: Path) -> None:
+    for text, told in (("schema = 1", True), ('extends = "contact"', False)):
+        path = write(tmp_path / "mine.toml", f"{text}\n[sizes.tiny.training]\nepochs = 2")
+        with pytest.raises(RequestError) as caught:
+            load_recipe(path, "tny")
+        assert "mine has no size 'tny'; did you mean 'tiny'?" in str(caught.value)
+        way = 'mine.toml extends nothing: to have v13\'s sizes, begin it with extends = "v13"'
+        assert (way in str(caught.value)) == told
+
+
 def test_assignments_are_toml_or_plain_text() -> None:
     parsed = parse_assignments(["a.b=1e-3", "c=true", "d=ipa", 'e="x y"', "f=[1, 2]"], "--set")
     assert parsed == {"a.b": 1e-3, "c": True, "d": "ipa", "e": "x y", "f": [1, 2]}
