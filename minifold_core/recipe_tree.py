@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from minifold_core.discovery import version_package
@@ -92,6 +93,16 @@ def read_source(
     tree = tree if meta else _sized(tree, size, own)
     tree = merge(tree, flags)
     return Source(identifier, lineage, tree, sizes, size)
+
+
+def training_command(name: str) -> str:
+    """The command that trains a version or a recipe file, at size nano where it offers that.
+
+    Raises:
+        RequestError: as :func:`read_source` does.
+    """
+    size = " --size nano" if "nano" in read_source(name).sizes else ""
+    return f"minifold train {quote(name)}{size}"
 
 
 def _sized(tree: Tree, size: str, own: set[str]) -> Tree:

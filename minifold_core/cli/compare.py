@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -229,18 +230,14 @@ def _draw(
 
 def _next(sides: Sequence[Side], measured: bool) -> str:
     """The command that tells more."""
-    import shlex
-
-    from minifold_core.recipe_tree import read_source
+    from minifold_core.recipe_tree import training_command
 
     untrained = next((side.argument for side in sides if not side.members), None)
     if measured or untrained is None:
         side = next(side for side in sides if side.members)
         asks = ", which asks whether it reads the sequence" if side.recipe.process else ""
-        return f"minifold evaluate {shlex.quote(side.members[0].name)}{asks}"
-    name = shlex.quote(untrained)
-    size = " --size nano" if "nano" in read_source(untrained).sizes else ""
+        return f"minifold evaluate {quote(side.members[0].name)}{asks}"
     return (
-        f"minifold show {name} --resolved; or train what you compare, three seeds or more a side "
-        f"(minifold train {name}{size} --seed 0), and compare the runs"
+        f"minifold show {quote(untrained)} --resolved; or train what you compare, three seeds or "
+        f"more a side ({training_command(untrained)} --seed 0), and compare the runs"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from minifold_core.console import note
 from minifold_core.discovery import find_versions
 from minifold_core.errors import RequestError
-from minifold_core.recipe_tree import FULL
+from minifold_core.recipe_tree import FULL, training_command
 from minifold_core.weights.known import lookup, weights_of
 
 
@@ -42,8 +42,8 @@ def find_weights(path: str | Path) -> Path:
         return known.locate()
     elif str(path) in find_versions().items:
         raise RequestError(
-            f"{path} has no weights here: train it (minifold train {path}), or take one that has "
-            "some (minifold weights list)"
+            f"{path} has no weights here: train it ({training_command(str(path))}), or take one "
+            "that has some (minifold weights list)"
         )
     else:
         what = "does not exist"
