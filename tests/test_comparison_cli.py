@@ -198,14 +198,35 @@ def test_sides_with_weights_are_measured_and_the_others_are_named(minifold: Mini
     assert done.returncode == 0, done.stderr
     assert "measured on 5 chains (demo, validation)" in done.stdout
     assert "are the same weights" in " ".join(done.stdout.split())
-    assert "not measured: no weights of contact" in done.stdout
+    assert "not measured: contact names a recipe; to measure, name weights: " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     found = json.loads(minifold("compare", *arguments, "--json").stdout)
     (pair,) = found["measured"]["pairs"]
     assert {row["difference"] for row in pair["rows"]} == {0.0}
-    assert found["why_not_measured"] == "no weights of contact"
+    assert found["why_not_measured"].endswith(": minifold compare" + " contact:nano" * 3)
     unmeasured = json.loads(minifold("compare", *arguments, "--static", "--json").stdout)
     assert (unmeasured["measured"], unmeasured["why_not_measured"]) == (None, "--static")
+
+
+@pytest.mark.parametrize(
+    ("sides", "why"),
+    [
+        ("v10 v12", "no weights of v10, v12"),
+        ("v15 v12", "no weights of v12; it takes two sides with weights"),
+        (
+            "v15 v13",
+            "v15, v13 name recipes; to measure, name weights: minifold compare v15:nano v13:nano",
+        ),
+        (
+            "v15:nano v12 v13",
+            "no weights of v12; v13 names a recipe; to measure, name weights: minifold compare "
+            "v15:nano v12 v13:nano",
+        ),
+    ],
+)
+def test_it_says_why_nothing_is_measured(minifold: Minifold, sides: str, why: str) -> None:
+    found = json.loads(minifold("compare", *sides.split(), "--json").stdout)
+    assert (found["measured"], found["why_not_measured"]) == (None, why)
 
 
 def test_what_cannot_be_written_or_used_is_said_before_measuring(

@@ -157,14 +157,35 @@ def _why_not(sides: Sequence[Side], static_only: bool) -> str:
     if static_only:
         return "--static"
     without = [side for side in sides if not side.measured]
+    named = _named_weights(without)
+    recipes = [side.label for side in without if side.argument in named]
     foreign = [side.label for side in without if any(each.weights for each in side.members)]
-    none = [side.label for side in without if side.label not in foreign]
+    none = [side.label for side in without if side.label not in (*recipes, *foreign)]
+    could = len(sides) - len(foreign) - len(none)
     said = [f"no weights of {', '.join(none)}"] if none else []
     if foreign:
         said.append(f"{', '.join(foreign)} not written by minifold (minifold migrate rewrites it)")
-    if len(sides) - len(without) == 1:
+    if could == 1:
         said.append("it takes two sides with weights")
+    elif recipes:
+        what = "names a recipe" if len(recipes) == 1 else "name recipes"
+        asked = " ".join(quote(named.get(side.argument, side.argument)) for side in sides)
+        said.append(
+            f"{', '.join(recipes)} {what}; to measure, name weights: minifold compare {asked}"
+        )
     return "; ".join(said)
+
+
+def _named_weights(sides: Sequence[Side]) -> dict[str, str]:
+    """Arguments that are versions to the name of weights of theirs, of their size if there are."""
+    from minifold_core.weights.known import weights_of
+
+    named = {}
+    for side in sides:
+        if side.package and not side.members and (own := weights_of(side.package.id)):
+            known = own.get(side.recipe.size) or next(iter(own.values()))
+            named[side.argument] = known.name
+    return named
 
 
 def _measure(
