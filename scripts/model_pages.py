@@ -7,6 +7,7 @@ from typing import Any
 
 from minifold_core.cards import card_of
 from minifold_core.discovery import VersionPackage
+from minifold_core.evaluation.scores import SCORES
 from minifold_core.manifest import counts
 from minifold_core.recipe import LossTerm, Recipe, load_recipe
 from minifold_core.recipe_schema import Ramp
@@ -15,6 +16,11 @@ from minifold_core.registry import entry, printed_history, published_best
 
 FLOOR, SHUFFLED = "_floor", "_shuffled"
 """What recorded figures are called that stand beside those of the weights."""
+MEANS = (
+    "Means over held-out chains, one sample each, sampled as the recipe says "
+    "([the scores](../evaluation.md#scores)):"
+)
+"""What recorded figures are."""
 
 GENERATED = "<!-- made by scripts/build_docs.py: edit its sources instead -->\n"
 
@@ -155,13 +161,16 @@ def in_the_box(package: VersionPackage) -> str:
     found = []
     for weights in entry(package).weights:
         if not weights.location:
-            found.append(f"`{package.id}:{weights.tag}`: {weights.note}.\n")
+            found.append(f"`{package.id}:{weights.tag}`: {weights.note}.\n\n{MEANS}\n")
             names = [name for name in weights.metrics if f"{name}{FLOOR}" in weights.metrics]
             rows = [
-                [name, *(f"{weights.metrics[f'{name}{of}']:.3f}" for of in ("", SHUFFLED, FLOOR))]
+                [
+                    SCORES[name].heading,
+                    *(f"{weights.metrics[f'{name}{of}']:.3f}" for of in ("", SHUFFLED, FLOOR)),
+                ]
                 for name in names
             ]
-            found.append(table(("mean", "weights", "shuffled sequence", "best floor"), rows))
+            found.append(table(("score", "weights", "shuffled sequence", "best floor"), rows))
             found.append(f"SHA-256 `{weights.sha256}`.")
     return "\n".join(found)
 

@@ -2,8 +2,9 @@
 
     python scripts/record_weights.py ID:SIZE EVALUATION NOTE
 
-EVALUATION is what ``minifold evaluate ID:SIZE --out EVALUATION`` wrote, NOTE what the weights were
-trained on, and for how long.
+EVALUATION is what ``minifold evaluate ID:SIZE --data HELD_OUT --out EVALUATION`` wrote, without
+options of sampling, since the models' pages say that the recipe's are used. NOTE is what the
+weights were trained on, and for how long.
 """
 
 from __future__ import annotations
