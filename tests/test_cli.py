@@ -256,6 +256,13 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
         (["train"], 2, "see minifold train --help"),
         (["trian"], 2, "Did you mean 'train'?"),
         (["train", "v13", "--encoder-from", junk, *nano], 2, str(junk)),
+        (
+            ["train", "v13", "--encoder-from", "contact:full", *nano],
+            3,
+            "encoder of full.safetensors (contact, full) does not fit that of v13 (nano): "
+            "d_model 128 → 64, d_pair 64 → 32, tower_layers 2 → 1 and 1 more; leave "
+            "--encoder-from out, or give weights of contact (nano)",
+        ),
         (["train", "v13", "--data", cut, *nano], 2, "a structure file, not a packed dataset"),
         (["data", "pack", empty, *out], 2, str(empty)),
         (["data", "pack", cut, *out], 2, "cut"),

@@ -226,4 +226,5 @@ def test_moments_of_what_carries_over_come_along(tmp_path: Path) -> None:
     assert {name.split(".")[2] for name in kept} == {"aux_pair_stack", "denoiser", "heads"}
     squares = [n.replace(".step.", ".exp_avg_sq.") for n in kept]
     assert all((after[n] >= 0.999 * before[n]).all() for n in squares)  # beta_2 = 0.999
-    assert command(["train", "v13", "--carry-optimizer", "--run-dir", str(tmp_path / "x")]) == 2
+    for alone in ("--carry-optimizer", "--allow-mismatch"):
+        assert command(["train", "v13", alone, "--run-dir", str(tmp_path / "x")]) == 2

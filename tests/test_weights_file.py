@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.model import FoldModel
 from minifold_core.recipe import load_recipe
-from minifold_core.weights.apply import apply
+from minifold_core.weights.apply import apply, shapes_of
 from minifold_core.weights.file import open_weights
 from minifold_core.weights.header import read_header
-from minifold_core.weights.io import load_model, load_slot
+from minifold_core.weights.io import load_model, open_slot
 from minifold_core.weights.layout import read_layout
 from minifold_core.weights.plan import plan_migration
 from minifold_core.weights.structure import Structure
@@ -147,8 +147,9 @@ def test_numbers_that_are_not_finite_are_named(model: FoldModel, tmp_path: Path)
         load_model(path)
     assert "'encoder.embedding.weight', 'heads.rg.mlp.0.bias'" in str(error.value)
     before = snapshot(model)
+    own = shapes_of(model.part("encoder").state_dict())
     with pytest.raises(ProtectedError, match="not finite"):
-        load_slot(model, "encoder", path)
+        open_slot(model.recipe, "encoder", path, own).fill(model)
     assert unchanged(model, before)
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minifold_core.cli.embeddings import EmbeddingsOption, open_embeddings, widths_in_file
+from minifold_core.cli.embeddings import EmbeddingsOption
 from minifold_core.cli.fitting import announce, train_model
-from minifold_core.cli.migration_table import migration_table
 from minifold_core.cli.models import SizeOption
 from minifold_core.cli.platform import (
     MAX_SEED,
@@ -19,12 +18,9 @@ from minifold_core.cli.platform import (
     choose_precision,
 )
 from minifold_core.console import first_process, note
-from minifold_core.errors import RequestError
 
 if TYPE_CHECKING:
-    from minifold_core.data.dataset import PackedDataset
-    from minifold_core.recipe import Recipe
-    from minifold_core.weights.initial import Migration, Start
+    from minifold_core.weights.initial import Start
 
 
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read the data ahead.")]
@@ -102,28 +98,16 @@ def train(
     ] = False,
 ) -> None:
     """Train a version, or any mix of parts, on one device."""
-    from minifold_core.data.dataset import open_dataset
-    from minifold_core.recipe import load_recipe
-    from minifold_core.recipe_tree import FULL, parse_assignments
+    from minifold_core.cli.training_inputs import read_inputs, read_start
 
-    swaps = {k: str(v) for k, v in parse_assignments(components or [], "--with").items()}
-    changes = parse_assignments(values or [], "--set")
-    recipe = load_recipe(version, size, swaps, changes)
-    embedded = open_embeddings(recipe, embeddings)
-    if widths := widths_in_file(recipe, embedded):
-        changes |= widths
-        recipe = load_recipe(version, size, swaps, changes)
-    dataset = open_dataset(data).with_embeddings(embedded, ("train", "validation"))
-    if unlabelled := _unlabelled_losses(recipe, dataset.subset("train")):
-        note(f"{', '.join(unlabelled)} off: no training chain of {data} has a CATH label")
-        off = {f"losses.{name}.weight": 0.0 for name in unlabelled}
-        recipe = load_recipe(version, size, swaps, changes | off)
-    _check_wiring(recipe)
+    inputs = read_inputs(version, size, components, values, data, embeddings)
+    recipe, dataset, embedded = inputs.recipe, inputs.dataset, inputs.embedded
 
     import torch
 
     from minifold_core.assembly import assemble
     from minifold_core.data.dataset import DEMO
+    from minifold_core.recipe_tree import FULL
     from minifold_core.training.board import check_installed
     from minifold_core.training.keep import Keep
     from minifold_core.training.options import Options
@@ -131,7 +115,6 @@ def train(
     from minifold_core.training.state import carry_moments, state_beside
     from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
-    from minifold_core.weights.header import RANDOM
     from minifold_core.weights.initial import begin
 
     directory = run_dir or default_directory(recipe)
@@ -142,20 +125,12 @@ def train(
         check_installed()
     chosen = choose_device(device)
     used = choose_precision(precision, chosen)
-    if data == DEMO:
-        note(f"data: the {dataset}; choose your own with --data")
-    if not dataset.splits["validation"]:
-        note("warning: no validation chains; the best weights are chosen by the training loss")
-    if carry_optimizer and init_from is None:
-        raise RequestError("--carry-optimizer goes with --init-from RUN")
-    if carry_optimizer and init_from:
-        state_beside(init_from)
-    migration = _plan(recipe, init_from, allow_mismatch, encoder_from) if init_from else None
-    if migration and encoder_from == RANDOM and "encoder" in migration.plan.carried:
-        raise RequestError("--init-from carries the encoder over; leave --encoder-from random out")
+    encoder, migration = read_start(
+        recipe, init_from, allow_mismatch, carry_optimizer, encoder_from
+    )
     torch.manual_seed(seed)
     model = assemble(recipe)
-    start = begin(model, encoder_from, migration)
+    start = begin(model, encoder, migration)
     _say_where_from(start)
     options = Options(
         device=chosen,
@@ -205,63 +180,6 @@ def train(
         return run
 
     train_model(model, dataset, options, enter, profile)
-
-
-def _unlabelled_losses(recipe: Recipe, train_set: PackedDataset) -> list[str]:
-    """Losses that would have nothing to learn from chains without a CATH label."""
-    if train_set.has_cath:
-        return []
-    return [
-        name
-        for name, term in recipe.active_losses.items()
-        if "truth.cath" in {port.name for port in term.config.needs()}
-    ]
-
-
-def _check_wiring(recipe: Recipe) -> None:
-    """Check that the parts fit, and say which of them serve nothing."""
-    from minifold_core.assembly import wire
-    from minifold_core.port_advice import losses_for
-
-    wiring = wire(recipe)
-    for slot in wiring.idle:
-        would = losses_for(recipe, wiring, slot)
-        way = f"--set losses.{would[0]}.weight=0.1" if would else ""
-        helps = f"; {' or '.join(would)} would train it ({way})" if would else ", nor would another"
-        note(f"warning: {slot} is not trained: no active loss depends on it{helps}")
-    for slot, ports in wiring.unused.items():
-        note(f"warning: nothing that trains reads {', '.join(ports)} of {slot}")
-
-
-def _plan(
-    recipe: Recipe, init_from: Path, allow_mismatch: bool, encoder_from: str | None
-) -> Migration:
-    """Plan what carries over from a file, show it, and read its tensors.
-
-    Raises:
-        ProtectedError: the plan does not hold; nothing was changed.
-    """
-    from rich.console import Console
-
-    from minifold_core.weights.file import open_weights
-    from minifold_core.weights.header import RANDOM
-    from minifold_core.weights.initial import Migration
-    from minifold_core.weights.plan import plan_migration
-    from minifold_core.weights.report import Report
-    from minifold_core.weights.structure import Structure
-
-    file = open_weights(init_from)
-    file.check_hash()
-    source, target = Structure.of_file(file), Structure.of_recipe(recipe)
-    if source.size and source.size != recipe.size:
-        note(f"warning: the file is of size '{source.size}', the model '{recipe.size}' (--size)")
-    other = {"encoder": f"it comes from {encoder_from} (--encoder-from)"}
-    elsewhere = other if encoder_from not in (None, RANDOM) else None
-    plan = plan_migration(source, target, allow_mismatch, elsewhere)
-    report = Report.of(plan, file)
-    Console(stderr=True).print(migration_table(report))
-    plan.check()
-    return Migration(file, plan, report, file.load())
 
 
 def _say_where_from(start: Start) -> None:

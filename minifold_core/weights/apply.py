@@ -9,6 +9,7 @@ from torch import Tensor
 
 from minifold_core.errors import ProtectedError
 from minifold_core.model import FoldModel
+from minifold_core.weights.layout import Shape
 from minifold_core.weights.plan import Plan
 
 
@@ -26,7 +27,7 @@ def apply(plan: Plan, tensors: Mapping[str, Tensor], model: FoldModel) -> None:
     """
     plan.check()
     own = model.state_dict()
-    if {name: tuple(tensor.shape) for name, tensor in own.items()} != dict(plan.target.tensors):
+    if shapes_of(own) != dict(plan.target.tensors):
         raise ProtectedError(f"the model is not the one planned, {plan.target.label}; plan again")
     moves = {}
     for entry in plan.moves:
@@ -47,14 +48,28 @@ def copy_exactly(module: torch.nn.Module, tensors: Mapping[str, Tensor], source:
         ProtectedError: a tensor is missing, left over, of another shape or kind, or not finite.
     """
     own = module.state_dict()
-    faults = [f"'{name}' is missing" for name in own.keys() - tensors.keys()]
-    faults += [f"'{name}' is left over" for name in tensors.keys() - own.keys()]
-    if faults:
-        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise ProtectedError(
-            f"{source} does not fit the model: {sorted(faults)[0]}{more}; nothing was loaded"
-        )
+    if fault := misfit(shapes_of(own), shapes_of(tensors)):
+        raise ProtectedError(f"{source} does not fit the model: {fault}; nothing was loaded")
     write(stage(own, tensors, source), own)
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """The shape of each tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def misfit(own: Mapping[str, Shape], given: Mapping[str, Shape]) -> str:
+    """In what given tensors differ from a model's: the first by name, how many more; or nothing."""
+    faults = dict.fromkeys(own.keys() - given.keys(), "is missing")
+    faults |= dict.fromkeys(given.keys() - own.keys(), "is left over")
+    shared = own.keys() & given.keys()
+    differ = (name for name in shared if own[name] != given[name])
+    faults |= {name: f"is {list(given[name])}, not {list(own[name])}" for name in differ}
+    if not faults:
+        return ""
+    first = min(faults)
+    more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"'{first}' {faults[first]}{more}"
 
 
 def stage(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

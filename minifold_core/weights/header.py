@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -18,7 +18,8 @@ from minifold_core.weights.layout import Layout, read_layout
 SCHEMA = 2
 """1 had neither hash nor migrations."""
 KEY = "minifold_weights"
-RANDOM, TRAINED = "random", "trained"
+RANDOM: Final = "random"
+TRAINED: Final = "trained"
 
 
 class Header(Section):

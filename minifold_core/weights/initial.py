@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -13,10 +13,10 @@ from minifold_core.discovery import version_package
 from minifold_core.errors import ProtectedError
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
-from minifold_core.weights.apply import apply
+from minifold_core.weights.apply import apply, shapes_of
 from minifold_core.weights.file import WeightsFile
 from minifold_core.weights.header import RANDOM, TRAINED
-from minifold_core.weights.io import load_slot
+from minifold_core.weights.io import SlotWeights, open_slot
 from minifold_core.weights.plan import Plan
 from minifold_core.weights.report import Report
 from minifold_core.weights.shipped import shipped_weights
@@ -65,7 +65,9 @@ class Migration:
 
 
 def begin(
-    model: FoldModel, encoder_from: str | None = None, migration: Migration | None = None
+    model: FoldModel,
+    encoder: SlotWeights | Literal["random"] | None = None,
+    migration: Migration | None = None,
 ) -> Start:
     """Fill a fresh model: by migration, from shipped weights, and the encoder as the user says.
 
@@ -74,12 +76,12 @@ def begin(
 
     Args:
         model: with fresh weights.
-        encoder_from: a run or file for the encoder, or ``"random"`` for a fresh one.
+        encoder: weights for the encoder instead of shipped ones, or ``"random"`` for fresh ones.
         migration: what else carries over.
 
     Raises:
-        RequestError: a version or file does not exist or has no such slot.
-        ProtectedError: tensors do not fit.
+        RequestError: a version does not exist, or a file is damaged.
+        ProtectedError: tensors do not fit or are not finite.
     """
     start = Start()
     if migration:
@@ -87,13 +89,13 @@ def begin(
         _record(start, migration)
     carried = migration.plan.carried if migration else ()
     for path, slot in model.recipe.slots.items():
-        if path == "encoder" and encoder_from is not None:
-            if encoder_from != RANDOM:
-                _load(model, path, Path(encoder_from), encoder_from, start)
+        if path == "encoder" and encoder is not None:
+            if encoder != RANDOM:
+                _fill(model, encoder, encoder.source, start)
         elif slot.init_from and path not in carried:
-            _load_shipped(model, path, slot.init_from, start)
-    encoder = model.recipe.slots.get("encoder")
-    if encoder and encoder.frozen and "encoder" not in start.parents:
+            _fill_shipped(model, path, slot.init_from, start)
+    reads = model.recipe.slots.get("encoder")
+    if reads and reads.frozen and "encoder" not in start.parents:
         start.encoder = RANDOM
     return start
 
@@ -118,22 +120,25 @@ def _record(start: Start, migration: Migration) -> None:
     start.migrations = [*(file.header.migrations if file.header else []), this]
 
 
-def _load(model: FoldModel, path: str, file: Path, source: str, start: Start) -> None:
-    header, start.parents[path] = load_slot(model, path, file)
-    start.sources[path] = source
-    if path == "encoder":
-        start.encoder = header.encoder
+def _fill(model: FoldModel, weights: SlotWeights, source: str, start: Start) -> None:
+    weights.fill(model)
+    start.parents[weights.slot] = weights.file.sha256
+    start.sources[weights.slot] = source
+    if weights.slot == "encoder":
+        start.encoder = weights.header.encoder
 
 
-def _load_shipped(model: FoldModel, path: str, version: str, start: Start) -> None:
+def _fill_shipped(model: FoldModel, path: str, version: str, start: Start) -> None:
     """Fill a slot by default: what does not fit is said, not refused."""
     size = model.recipe.size
     file = _shipped(version, size)
     if file is None:
         note(f"warning: {version} ships no weights of size '{size}' for {path}")
         return
+    own = shapes_of(model.part(path).state_dict())
     try:
-        _load(model, path, file, f"{version} ({size}, shipped)", start)
+        weights = open_slot(model.recipe, path, file, own)
+        _fill(model, weights, f"{version} ({size}, shipped)", start)
     except ProtectedError as error:
         note(f"warning: {path} does not start from {version}'s shipped weights: {error}")
 

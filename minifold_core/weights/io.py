@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -16,9 +17,11 @@ from minifold_core.model import FoldModel
 from minifold_core.plugin_choice import OWN
 from minifold_core.recipe import Recipe, Slot
 from minifold_core.weights import digest
-from minifold_core.weights.apply import copy_exactly
+from minifold_core.weights.apply import copy_exactly, misfit
 from minifold_core.weights.file import WeightsFile, open_weights
 from minifold_core.weights.header import Header
+from minifold_core.weights.layout import Shape
+from minifold_core.weights.structure import Structure, parts_of
 
 
 def components_of(recipe: Recipe) -> dict[str, str]:
@@ -60,28 +63,61 @@ def load_model(path: str | Path) -> tuple[FoldModel, Header]:
     return model.eval(), header
 
 
-def load_slot(model: FoldModel, slot: str, path: str | Path) -> tuple[Header, str]:
-    """Copy one slot's weights from a run or a weights file into the model.
+@dataclass(frozen=True)
+class SlotWeights:
+    """Weights for a slot of a model that they are known to fit; their tensors are not read yet.
 
-    Returns:
-        The file's header and its SHA-256.
+    Attributes:
+        slot: which slot.
+        source: what the user called them.
+        file: where they are.
+        header: of the file.
+    """
+
+    slot: str
+    source: str
+    file: WeightsFile
+    header: Header
+
+    def fill(self, model: FoldModel) -> None:
+        """Copy them into a model.
+
+        Raises:
+            RequestError: the file is damaged.
+            ProtectedError: numbers are not finite; the model is unchanged.
+        """
+        prefix = f"{self.slot}."
+        stored = self.file.load()
+        tensors = {n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)}
+        copy_exactly(model.part(self.slot), tensors, f"{self.file.path} ({self.slot})")
+
+
+def open_slot(recipe: Recipe, slot: str, path: str | Path, own: Mapping[str, Shape]) -> SlotWeights:
+    """Weights for a slot of a recipe's model, from a run or a weights file; no tensor is read.
+
+    Args:
+        recipe: of the model.
+        slot: which of its slots.
+        path: the run, the file, or the name of weights.
+        own: shapes of the model's tensors by their names in the slot.
 
     Raises:
         RequestError: the file is missing or damaged, or has nothing for that slot.
-        ProtectedError: its tensors do not fit; the model is unchanged.
+        ProtectedError: its tensors do not fit the slot.
     """
     file, header = _open(path)
-    _check_component(header, slot, model.recipe.slots[slot], file.path)
-    prefix = f"{slot}."
-    stored = file.load()
-    tensors = {n.removeprefix(prefix): t for n, t in stored.items() if n.startswith(prefix)}
-    if not tensors:
+    _check_component(header, slot, recipe.slots[slot], file.path)
+    source = Structure.of_file(file)
+    given = source.slots.get(slot)
+    if not given:
         raise RequestError(f"{file.path} has no tensors under '{slot}'")
-    size = header.recipe.get("resolved", {}).get("size", model.recipe.size)
-    other = f", {slot} of size '{size}' for one of '{model.recipe.size}'"
-    what = f"{file.path} ({slot})" if size == model.recipe.size else f"{file.path}{other}"
-    copy_exactly(model.part(slot), tensors, what)
-    return header, file.sha256
+    if fault := misfit(own, given):
+        was, now = (source.parts or {})[slot], parts_of(recipe)[slot]
+        raise ProtectedError(
+            f"{slot} of {source.label} does not fit that of {recipe.id} ({recipe.size}): "
+            f"{was.in_short(now) or fault}"
+        )
+    return SlotWeights(slot, str(path), file, header)
 
 
 def _open(path: str | Path) -> tuple[WeightsFile, Header]:

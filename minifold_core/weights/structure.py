@@ -18,6 +18,9 @@ from minifold_core.slots import SLOTS
 from minifold_core.weights.file import WeightsFile
 from minifold_core.weights.layout import Shape
 
+MOST = 3
+"""Changed settings that are told in a sentence."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -38,6 +41,12 @@ class Part:
         pairs = [(key, self.values.get(key), other.values.get(key)) for key in other.values]
         pairs += [(f"width of {k}", self.widths.get(k, v), v) for k, v in other.widths.items()]
         return [f"{key} {old} → {new}" for key, old, new in pairs if old != new]
+
+    def in_short(self, other: Part) -> str:
+        """The first of :meth:`changes` and how many more there are; empty if there are none."""
+        every = self.changes(other)
+        more = f" and {len(every) - MOST} more" if len(every) > MOST else ""
+        return ", ".join(every[:MOST]) + more
 
 
 @dataclass(frozen=True)

@@ -70,10 +70,9 @@ def slot_verdicts(
             if not any(matches(pattern, name) for name in new.keys() - moved.names.keys())
         ]
     entries = _matched(slot, old, new, moved)
-    changes = was.changes(now)
+    changes = was.in_short(now)
     if changes and any(entry.verdict == "unexplained" for entry in entries):
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        return _replaced(slot, old, new, ", ".join(changes[:3]) + more, route, False), faults
+        return _replaced(slot, old, new, changes, route, False), faults
     return entries, faults
 
 
