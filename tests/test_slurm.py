@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from minifold_core.cli.main import run
+from minifold_core.data.dataset import DEMO_PATH
 
 FAKE = f"""#!{sys.executable}
 import os, signal, sys, time
@@ -183,7 +185,11 @@ def written(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_the_script_says_what_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_says_what_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DEMO_PATH, "my data")
     given = ["--data", "my data", "--set", "losses.bond.weight=2", "--run-dir", "runs/a $x"]
     asked = ["--partition", "gpu,long", "--time", "2-00:00:00", "--signal", "300", "--gpus", "0"]
     lines = written(capsys, "v13", *asked, "--max-failures", "5", "--", *given)
@@ -221,6 +227,14 @@ def test_a_run_without_a_name_gets_one_for_all_its_jobs(capsys: pytest.CaptureFi
         ("v13 -- --sise nano", 2, "--sise"),
         ("v13 -- --set training.lr=1", 2, "unknown key 'training.lr'"),
         ("v13 -- --size nanno --run-dir x", 2, "did you mean 'nano'?"),
+        ("v13 -- --data gone", 2, "gone: no such file"),
+        ("v13 -- --data taken", 2, "taken: not a sound packed dataset"),
+        ("v13 -- --embeddings taken", 2, "nothing in v13 reads embeddings"),
+        ("v13 -- --with encoder=embeddings --embeddings gone", 2, "gone"),
+        ("v13 -- --init-from gone", 2, "gone does not exist"),
+        ("v13 -- --allow-mismatch", 2, "--allow-mismatch goes with --init-from"),
+        ("v13 -- --encoder-from v15:nano", 3, "does not fit that of v13 (full)"),
+        ("v13 -- --keep all", 2, "--keep 'all'"),
         ("v13 --size nano", 2, "--size"),
         ("v13 --time 24h", 2, "--time 24h"),
         ("v13 --partition a;b", 2, "'a;b'"),

@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 from minifold_core.cli.train import train
+from minifold_core.cli.training_inputs import read_inputs, read_start
 from minifold_core.console import note
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
@@ -18,6 +19,9 @@ from minifold_core.files import atomic
 BODY = Path(__file__).with_name("slurm_job.sh")
 TIME = re.compile(r"\d+(:\d\d){0,2}|\d+-\d\d?(:\d\d){0,2}")
 NAME = re.compile(r"[\w.,-]+")
+INPUTS = ("version", "size", "components", "values", "data", "embeddings")
+START = ("init_from", "allow_mismatch", "carry_optimizer", "encoder_from")
+"""Arguments of ``train`` that tell what it reads."""
 
 
 def slurm(
@@ -67,18 +71,22 @@ def _training(version: str, options: list[str]) -> tuple[Path, list[str]]:
     """The run directory and the words of the training, checked as far as this machine can.
 
     Raises:
-        RequestError: the recipe is wrong.
-        typer's usage error: an option is.
+        RequestError: an option, recipe, data or weights are wrong.
+        ProtectedError: weights do not fit.
+        typer's usage error: an option is unknown or out of range.
     """
-    given = _parsed(version, options)
-    words = ["minifold", "train", version, *options]
-    if given["run_dir"] is None:
-        from minifold_core.training.run import default_directory
+    from minifold_core.training.keep import Keep
+    from minifold_core.training.run import default_directory
 
-        directory = default_directory(_recipe(given))
-        return directory, [*words, "--run-dir", str(directory)]
-    _recipe(given)
-    return Path(given["run_dir"]), words
+    given = _parsed(version, options)
+    recipe = read_inputs(*(given[name] for name in INPUTS)).recipe
+    read_start(recipe, *(given[name] for name in START))
+    Keep.parse(given["keep"])
+    words = ["minifold", "train", version, *options]
+    if given["run_dir"] is not None:
+        return given["run_dir"], words
+    directory = default_directory(recipe)
+    return directory, [*words, "--run-dir", str(directory)]
 
 
 def _parsed(version: str, options: list[str]) -> dict[str, Any]:
@@ -86,16 +94,6 @@ def _parsed(version: str, options: list[str]) -> dict[str, Any]:
     alone = typer.Typer(add_completion=False)
     alone.command()(train)
     return get_command(alone).make_context("minifold train", [version, *options]).params
-
-
-def _recipe(given: dict[str, Any]) -> Any:
-    from minifold_core.recipe import load_recipe
-    from minifold_core.recipe_tree import parse_assignments
-
-    swaps = parse_assignments(given["components"] or [], "--with")
-    values = parse_assignments(given["values"] or [], "--set")
-    swaps = {slot: str(name) for slot, name in swaps.items()}
-    return load_recipe(given["version"], given["size"], swaps, values)
 
 
 def _script(
