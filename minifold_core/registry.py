@@ -36,6 +36,8 @@ class WeightsEntry(BaseModel):
         bytes: its length; 0 if not known.
         size: of the model: full, nano, ...; empty if not known.
         metrics: validation figures, as the file's header has them.
+        familiar: names of chains, such as the demo set's, that they are known to have learned from,
+            themselves or by relatives.
         note: whatever its owner wants to remember.
     """
 
@@ -47,6 +49,7 @@ class WeightsEntry(BaseModel):
     bytes: int = 0
     size: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
+    familiar: tuple[str, ...] = ()
     note: str = ""
 
 

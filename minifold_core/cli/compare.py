@@ -199,7 +199,7 @@ def _measure(
     no_cost: bool,
 ) -> Measured:
     from minifold_core.cli.platform import choose_device, choose_precision
-    from minifold_core.cli.sample import sampling_settings
+    from minifold_core.cli.sample import sampling_settings, warn_of_familiar
     from minifold_core.comparison.cost import CostPlan
     from minifold_core.comparison.measured import measure
     from minifold_core.comparison.measuring import Plan
@@ -212,6 +212,10 @@ def _measure(
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
+    chains = list(dataset.subset(split))
+    for weights in (each.weights for side in sides for each in side.members):
+        if weights:
+            warn_of_familiar(weights, chains)
     chosen = choose_device(device)
     plan = Plan(
         count=count,
@@ -223,7 +227,7 @@ def _measure(
         data=f"{data}, {split}",
         split=split,
     )
-    return measure(sides, list(dataset.subset(split)), dataset.library_for(split), plan, progress)
+    return measure(sides, chains, dataset.library_for(split), plan, progress)
 
 
 def _draw(

@@ -21,6 +21,7 @@ from minifold_core.cli.sample import (
     TemperatureOption,
     WeightsArgument,
     sampling_settings,
+    warn_of_familiar,
     warn_of_guidance,
     warn_of_random_encoder,
 )
@@ -102,6 +103,7 @@ def evaluate(
         note(f"data: the {dataset}; choose your own with --data")
     embedded = fitting_embeddings(model.recipe, embeddings)
     chains = list(dataset.subset(split).with_embeddings(embedded))
+    warn_of_familiar(file, chains)
     if embedded and not no_shuffled:
         note(
             "note: shuffled sequences take the rows of their embeddings along, and those still "

@@ -21,6 +21,7 @@ from minifold_core.files import check_writable
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from minifold_core.data.records import Chain
     from minifold_core.folding import Fold
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
@@ -275,6 +276,17 @@ def with_backbone(done: Fold) -> Fold:
     index = done.target.residue_index
     index = torch.arange(len(done.coords)) if index is None else index
     return replace(done, backbone=rebuild_backbone(done.coords, done.target.sequence, index))
+
+
+def warn_of_familiar(weights: Path, chains: Iterable[Chain]) -> None:
+    """Say which chains are not new to weights that are judged by them."""
+    from minifold_core.weights.known import familiar
+
+    if known := familiar(weights, (chain.name for chain in chains)):
+        note(
+            f"warning: {weights.name} was trained on {', '.join(known)}, or on relatives: scores "
+            "on them flatter it"
+        )
 
 
 def warn_of_random_encoder(header: Header) -> None:

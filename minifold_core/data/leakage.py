@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,13 @@ def training_relatives(chains: Sequence[Chain]) -> dict[str, str]:
                 related[target] = name
         residues = search.residues - sum(len(train[name]) for name in related)
     return related
+
+
+def with_relatives(chains: Iterable[Chain], others: Iterable[Chain]) -> list[str]:
+    """The names of those chains that have a relative among the others, or are one of them."""
+    search = _Search({chain.name: ProteinSequence(chain.sequence) for chain in others})
+    nearest = {chain.name: search.nearest(ProteinSequence(chain.sequence)) for chain in chains}
+    return [name for name, found in nearest.items() if found["relative"]]
 
 
 def render(report: dict[str, Any] | None) -> list[str]:

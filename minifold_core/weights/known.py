@@ -185,6 +185,14 @@ def weights_of(version: str) -> dict[str, Known]:
     return {known.entry.tag: known for known in named if known.id == version}
 
 
+def familiar(file: Path, chains: Iterable[str]) -> list[str]:
+    """Those of the chains of these names that a weights file is known to have learned from."""
+    recorded = [known.entry for known in known_weights().items.values() if known.entry.familiar]
+    sha256 = digest.file_sha256(file) if recorded else ""
+    names = {name for entry in recorded if entry.sha256 == sha256 for name in entry.familiar}
+    return [chain for chain in chains if chain in names]
+
+
 def _put(found: Found[Known], origin: str, version: str, entries: Iterable[WeightsEntry]) -> None:
     for known in (Known(version, weights, origin) for weights in entries):
         found.items[known.name] = known

@@ -201,8 +201,9 @@ class DistogramConfig(LossConfig):
     facts = LossFacts(
         formula="mean over pairs of −log p[bin(d)]",
         unit="nats",
-        floor="4.56 the same probability for each of v10's 96 bins, 4.16 for each of the 64 of later "
-        "heads; of those 3.30 one for each separation along the chain (fitted to the demo set itself)",
+        floor="4.56 the same probability for each of v10's 96 bins, 4.16 for each of the 64 of "
+        "later heads; of those 3.30 one for each separation along the chain (fitted to the demo "
+        "set itself)",
         target="well below that; the published head went from 3.95 to 38.8 in three epochs",
     )
     ports = (Port("distogram_logits", "B,L,L,n"), Port("distogram_edges", "B,k"), TRUE_CA)

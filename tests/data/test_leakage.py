@@ -68,6 +68,9 @@ def test_relatives_are_found_and_strangers_are_not(leaky: Path) -> None:
     assert (fragment["identity"], fragment["aligned"], fragment["coverage"]) == (1, 40, 1)
     assert fragment["relative"]
     assert parts["test", "validation"]["nearest"][0]["nearest"] == "m90.A"
+    data = open_dataset(leaky)
+    near = module.with_relatives(data.subset("validation"), data.subset("train"))
+    assert set(near) == set(related)
 
 
 def test_the_nearest_is_that_of_aligning_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from minifold_core import discovery
 from minifold_core.catalogue import list_models
+from minifold_core.cli.sample import warn_of_familiar
+from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.home import home
 from minifold_core.weights.find import find_weights
@@ -98,6 +100,22 @@ def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) 
     assert (known.state(), known.metrics()) == ("missing", {"tm": 0.25})
     with pytest.raises(RequestError, match="reinstall the package of v20"):
         known.locate()
+
+
+def test_weights_are_told_apart_from_chains_that_they_know(
+    shipped: Path, b30: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shipped.parent.parent / "registry.toml").write_text(
+        f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{sha256(shipped)}'\n"
+        "familiar = ['1lcd.A', '2ofg.X', 'elsewhere.A']\n"
+    )
+    chains = list(open_dataset().subset("validation"))
+    warn_of_familiar(shipped, chains)
+    warn_of_familiar(b30, chains)
+    assert capsys.readouterr().err == (
+        "warning: nano.safetensors was trained on 1lcd.A, 2ofg.X, or on relatives: scores on them "
+        "flatter it\n"
+    )
 
 
 def test_all_that_ships_here_is_sound(minifold: Minifold) -> None:
