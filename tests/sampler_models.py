@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from minifold_core.batch import ProteinBatch
-from minifold_core.diffusion.noise import centred
+from minifold_core.geometry.size import centred
 from minifold_core.residues import MASK
 from minifold_ddpm.config import DDPMConfig
 from minifold_ddpm.process import DDPM

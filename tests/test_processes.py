@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from minifold_core.diffusion.gaussian import GaussianProcess, nearest_levels
-from minifold_core.diffusion.noise import centred
+from minifold_core.geometry.size import centred
 from process_cases import PROCESSES
 
 MASK = torch.ones(1, 30, dtype=torch.bool)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from minifold_core.components import ComponentConfig
-from minifold_core.diffusion.noise import centred, centred_noise
+from minifold_core.diffusion.noise import centred_noise
 from minifold_core.errors import RequestError
+from minifold_core.geometry.size import centred
 from minifold_core.interfaces import Generators, Process
 
 

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-
-def centred(x: Tensor, mask: Tensor) -> Tensor:
-    """``x`` [B, L, 3] with the mean of its points in ``mask`` [B, L] moved to 0; 0 off mask."""
-    known = mask[..., None]
-    x = x.masked_fill(~known, 0)
-    mean = x.sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
-    return (x - mean).masked_fill(~known, 0)
+from minifold_core.geometry.size import centred
 
 
 def centred_noise(mask: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch
-from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
+from minifold_core.geometry.size import centred
 from minifold_core.interfaces import Features, Generators, Process
 from minifold_core.ports import CONFIDENCE_PORT, SAMPLED_PORT
 

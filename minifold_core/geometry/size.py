@@ -7,8 +7,14 @@ from torch import Tensor
 
 def centre(x: Tensor, mask: Tensor) -> Tensor:
     """[B, 1, 3] mean of the points of ``x`` [B, L, 3] in ``mask`` [B, L]; 0 where there is none."""
-    known = mask[..., None].to(x)
-    return (x * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
+    known = mask[..., None].bool()
+    total = x.masked_fill(~known, 0).sum(1, keepdim=True)
+    return total / known.sum(1, keepdim=True).clamp(min=1)
+
+
+def centred(x: Tensor, mask: Tensor) -> Tensor:
+    """``x`` [B, L, 3] with the mean of its points in ``mask`` [B, L] moved to 0; 0 off mask."""
+    return (x - centre(x, mask)).masked_fill(~mask[..., None], 0)
 
 
 def radius_of_gyration(x: Tensor, mask: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
-from minifold_core.diffusion.noise import centred
 from minifold_core.errors import RequestError
+from minifold_core.geometry.size import centred
 from minifold_core.interfaces import Process
 from minifold_core.testing.compare import devices, difference, follows
 from minifold_core.testing.inputs import LENGTHS, draw_truth

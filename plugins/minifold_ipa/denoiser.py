@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32
+from minifold_core.geometry.size import centre, centred
 from minifold_core.interfaces import Features, GatedDenoiser
 from minifold_ipa.block import IPABlock
 from minifold_ipa.config import IPADenoiserConfig
@@ -84,9 +85,8 @@ class IPADenoiser(GatedDenoiser):
             residues, pairs, biases = self.prepare(single=single, pair=pair).values()
         there = mask[..., None]
         coords_t = at_least_fp32(coords_t).masked_fill(~there, 0)
-        centre = coords_t.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
         rotations = initial_rotations(coords_t, mask, self.confidence(snr), coords_prev)
-        frames = Frames(rotations, (coords_t - centre).masked_fill(~there, 0))
+        frames = Frames(rotations, centred(coords_t, mask))
 
         key_bias = torch.where(mask, 0.0, ABSENT).to(coords_t)
         time = self.time(sinusoids(t, self.config.d_time).to(self.pair_bias.weight.dtype))
@@ -97,7 +97,7 @@ class IPADenoiser(GatedDenoiser):
 
         identity = torch.eye(3, dtype=coords_t.dtype, device=coords_t.device)
         return {
-            "coords": (frames.translations + centre).masked_fill(~there, 0),
+            "coords": (frames.translations + centre(coords_t, mask)).masked_fill(~there, 0),
             "rotations": torch.where(there[..., None], frames.rotations, identity),
         }
 

@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from minifold_core.batch import Truth
 from minifold_core.geometry.frames import pairwise_distances
+from minifold_core.geometry.size import centred
 from minifold_losses.base import FullPrecisionLoss, masked_mean, pair_mask
 from minifold_losses.config import DistogramConfig, OrdinalDistanceConfig, RgConfig
 
@@ -26,9 +27,7 @@ class RgLoss(FullPrecisionLoss):
 
 def _log_rg(truth: Truth) -> Tensor:
     """[B] logarithm of the radius of gyration in ångström, finite for a single point."""
-    known = truth.mask[..., None]
-    centre = (truth.ca * known).sum(1) / known.sum(1).clamp(min=1)
-    squares = (truth.ca - centre[:, None]).pow(2).sum(-1)
+    squares = centred(truth.ca, truth.mask).pow(2).sum(-1)
     return (masked_mean(squares, truth.mask) + 1e-10).log() / 2 + truth.scale.log()
 
 

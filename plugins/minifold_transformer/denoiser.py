@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from minifold_core.diffusion.preconditioning import preconditioning
 from minifold_core.diffusion.times import sinusoids
 from minifold_core.geometry.frames import at_least_fp32, ca_rotations
+from minifold_core.geometry.size import centre, centred
 from minifold_core.interfaces import Denoiser, Features
 from minifold_core.units import MODEL_UNIT
+from minifold_pairs.attention import key_bias
 from minifold_transformer.block import AdaptiveNorm, TransformerBlock
 from minifold_transformer.config import TransformerDenoiserConfig
 from minifold_transformer.local import ChainNeighbours
-
-ABSENT = -3e4
-"""Added to the logit of a key that is not there: nothing is left of it, yet it is finite in half
-precision too, and so is a row without any key."""
 
 WIDEST, PER_NEPER = 13.0, 38.0
 """Logarithms of the signal-to-noise ratio up to ±13 are told apart, as far apart as 1,000 times."""
@@ -97,23 +95,26 @@ class TransformerDenoiser(Denoiser):
         """
         if residues is None or biases is None:
             residues, biases = self.prepare(single=single, pair=pair).values()
-        state, centre = _centred(coords_t, mask)
+        coords_t = at_least_fp32(coords_t)
+        state, middle = centred(coords_t, mask), centre(coords_t, mask)
         data = self.config.sigma_data / MODEL_UNIT
         c_in, c_skip, c_out = (c[:, None, None] for c in preconditioning(snr, data))
         x = residues + self.state(c_in * state)
         # Without a previous prediction it is a point, so that weights have a gradient in any step.
-        before = torch.zeros_like(state) if coords_prev is None else _centred(coords_prev, mask)[0]
+        before = torch.zeros_like(state)
+        if coords_prev is not None:
+            before = centred(at_least_fp32(coords_prev), mask)
         local, apart = self.along(state, before, snr, mask, residue_index)
         x = x + self.previous(before / data) + local
         time = self.time(self._level(snr).to(self.pair_bias.weight.dtype))
-        absent = torch.where(mask, 0.0, ABSENT).to(biases.dtype)[:, None, None, None]
+        absent = key_bias(mask, biases)[:, None, None, None]
         for block, bias in zip(self.blocks, (biases + absent).unbind(1), strict=True):
             x = self.run_block(block, x, time, bias)
         (x,) = self.last_norm(x, time)
         with torch.autocast(x.device.type, enabled=False):
             x = at_least_fp32(x)
             move = self.coords(x) + (self.pulls(x)[..., None] * apart).sum(-2)
-            coords = c_skip * state + c_out * move + centre
+            coords = c_skip * state + c_out * move + middle
             coords = coords.masked_fill(~mask[..., None], 0)
             return {"coords": coords, "rotations": ca_rotations(coords, mask)}
 
@@ -127,11 +128,3 @@ class TransformerDenoiser(Denoiser):
         biases: Tensor = self.pair_bias(self.pair_norm(pair))
         apart = biases.unflatten(-1, (self.config.layers, self.config.heads))
         return apart.permute(0, 3, 4, 1, 2).contiguous()
-
-
-def _centred(coords: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions [B, L, 3] relative to the mean of those in ``mask``, 0 elsewhere, and that mean."""
-    there = mask[..., None]
-    coords = at_least_fp32(coords).masked_fill(~there, 0)
-    centre = coords.sum(1, keepdim=True) / there.sum(1, keepdim=True).clamp(min=1)
-    return (coords - centre).masked_fill(~there, 0), centre
