@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minifold_core.cards import card_of
@@ -161,18 +161,20 @@ def in_the_box(package: VersionPackage) -> str:
     found = []
     for weights in entry(package).weights:
         if not weights.location:
-            found.append(f"`{package.id}:{weights.tag}`: {weights.note}.\n\n{MEANS}\n")
-            names = [name for name in weights.metrics if f"{name}{FLOOR}" in weights.metrics]
-            rows = [
-                [
-                    SCORES[name].heading,
-                    *(f"{weights.metrics[f'{name}{of}']:.3f}" for of in ("", SHUFFLED, FLOOR)),
-                ]
-                for name in names
-            ]
-            found.append(table(("score", "weights", "shuffled sequence", "best floor"), rows))
+            found += [f"`{package.id}:{weights.tag}`: {weights.note}.", *figures(weights.metrics)]
             found.append(f"SHA-256 `{weights.sha256}`.")
-    return "\n".join(found)
+    return "\n\n".join(found)
+
+
+def figures(metrics: Mapping[str, float]) -> list[str]:
+    """The figures that stand beside those of shuffled sequences and of floors, if there are any."""
+    rows = [
+        (SCORES[name].heading, *(f"{metrics[name + of]:.3f}" for of in ("", SHUFFLED, FLOOR)))
+        for name in metrics
+        if name + FLOOR in metrics
+    ]
+    columns = ("score", "weights", "shuffled sequence", "best floor")
+    return [MEANS, table(columns, rows).rstrip("\n")] if rows else []
 
 
 def train(package: VersionPackage) -> str:
