@@ -27,7 +27,8 @@ def main(source: str) -> None:
     resolved = file.header.recipe["resolved"]
     target = place_of(version_package(resolved["id"]), resolved["size"])
     halves = {n: t.half() if t.is_floating_point() else t for n, t in file.load().items()}
-    save_weights(target, halves, file.header)
+    name = Path(file.header.data).name  # where the data lay is no one else's
+    save_weights(target, halves, file.header.model_copy(update={"data": name}))
     size = target.stat().st_size
     if size > LIMIT:
         target.unlink()
