@@ -213,9 +213,9 @@ def _measure(
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     chains = list(dataset.subset(split))
-    for weights in (each.weights for side in sides for each in side.members):
-        if weights:
-            warn_of_familiar(weights, chains)
+    for member in (each for side in sides for each in side.members):
+        if member.weights:
+            warn_of_familiar(member.name, member.weights, chains)
     chosen = choose_device(device)
     plan = Plan(
         count=count,

@@ -103,7 +103,7 @@ def evaluate(
         note(f"data: the {dataset}; choose your own with --data")
     embedded = fitting_embeddings(model.recipe, embeddings)
     chains = list(dataset.subset(split).with_embeddings(embedded))
-    warn_of_familiar(file, chains)
+    warn_of_familiar(str(weights), file, chains)
     if embedded and not no_shuffled:
         note(
             "note: shuffled sequences take the rows of their embeddings along, and those still "

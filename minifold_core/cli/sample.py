@@ -278,13 +278,13 @@ def with_backbone(done: Fold) -> Fold:
     return replace(done, backbone=rebuild_backbone(done.coords, done.target.sequence, index))
 
 
-def warn_of_familiar(weights: Path, chains: Iterable[Chain]) -> None:
-    """Say which chains are not new to weights that are judged by them."""
+def warn_of_familiar(name: str, weights: Path, chains: Iterable[Chain]) -> None:
+    """Say which chains are not new to weights of that name that are judged by them."""
     from minifold_core.weights.known import familiar
 
     if known := familiar(weights, (chain.name for chain in chains)):
         note(
-            f"warning: {weights.name} was trained on {', '.join(known)}, or on relatives: scores "
+            f"warning: {name} was trained on {', '.join(known)}, or on relatives: scores "
             "on them flatter it"
         )
 

@@ -110,10 +110,10 @@ def test_weights_are_told_apart_from_chains_that_they_know(
         "familiar = ['1lcd.A', '2ofg.X', 'elsewhere.A']\n"
     )
     chains = list(open_dataset().subset("validation"))
-    warn_of_familiar(shipped, chains)
-    warn_of_familiar(b30, chains)
+    warn_of_familiar("v20:nano", shipped, chains)
+    warn_of_familiar("b30", b30, chains)
     assert capsys.readouterr().err == (
-        "warning: nano.safetensors was trained on 1lcd.A, 2ofg.X, or on relatives: scores on them "
+        "warning: v20:nano was trained on 1lcd.A, 2ofg.X, or on relatives: scores on them "
         "flatter it\n"
     )
 
