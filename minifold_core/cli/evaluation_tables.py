@@ -122,9 +122,8 @@ def sweep_table(swept: Sequence[Swept]) -> Table:
 def levels_table(levels: NoiseLevels) -> Table:
     """TM-score of a single step by noise level, beside the noised state's own."""
     gaps = levels.differences
-    columns = ("TM-score at t", "σ (Å)", "noised state", "predicted", "shuffled")[
-        : 5 if gaps else 4
-    ]
+    shuffled = ("shuffled",) if gaps else ()
+    columns = ("TM-score at t", "σ (Å)", "noised state", "predicted", *shuffled)
     gap = f"predicted minus shuffled\n{INTERVAL}"
     made = table(*columns, *([gap] if gaps else []), numbers=columns)
     for k, t in enumerate(levels.times):

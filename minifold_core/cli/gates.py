@@ -62,7 +62,8 @@ def gates(
     g0 scores of known structures; g1 the sampler with the truth as its network; g2 the best linear
     denoiser against its closed form; g3 one chain, and g4 sixteen chains, learned by heart by an
     ordinary training. Each of g3 and g4 is a run that a repeated call goes on with; what was found
-    before is not asked again while recipe, data, seed and code are the same.
+    before is not asked again while recipe, data, seed, code, first weights and kind of device are
+    the same.
 
     g0 to g2 take half a minute. g3 and g4 take a published version about eight minutes each on two
     cores; v15's nano needs an hour for the steps after which it passes g4 (docs/gates.md).

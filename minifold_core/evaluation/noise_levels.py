@@ -158,6 +158,7 @@ def times_of(process: Process) -> tuple[int, ...]:
 def _sigmas(
     objective: Objective, times: Sequence[int], chains: Sequence[Chain]
 ) -> tuple[float, ...]:
+    """In ångström; a unit that is each protein's own size counts by its mean."""
     assert objective.process is not None
     unit = objective.truth(collate(chains)).scale.mean()
     return tuple((unit * objective.process.snr(torch.tensor(times)).rsqrt()).tolist())

@@ -147,7 +147,7 @@ class Stepper:
                 with phase("losses"):
                     terms = self.objective.terms(features, posed, known)
             steady = self.objective.steady(terms)
-            total = self.objective.total(steady, epoch)
+            shown = total = self.objective.total(steady, epoch)
             if rare := {name: value for name, value in terms.items() if name not in steady}:
                 # Measured in this copy alone, where the rest is a mean over copies.
                 total = total + copies * self.objective.total(rare, epoch)
@@ -156,7 +156,7 @@ class Stepper:
             with phase("backward: what runs per noise level"):
                 self.scaler.scale(total.sum() / (size * copies)).backward()
             totals = {
-                "total": self.objective.total(steady, epoch),
+                "total": shown,
                 "total_fixed": self.objective.total(steady, None),
             }
             for name, each in {**terms, **totals}.items():
