@@ -16,6 +16,9 @@ MATRIX = SubstitutionMatrix.std_protein_matrix()
 GAP = (-11, -1)
 CHANCE = EValueEstimator(0.267, 0.041)
 """λ and K of BLOSUM62 with these gaps (Altschul & Gish, Methods Enzymol. 266:460, 1996)."""
+SEARCHED = 120_000
+"""Residues that E-values are for, whatever was searched: a pair of chains is judged the same in
+every dataset. About 1,800 chains of 30-125 residues have so many."""
 BLOCK = 100
 """Target chains searched at once: their scores stay in the processor's cache."""
 
@@ -50,15 +53,14 @@ def align(one: ProteinSequence, other: ProteinSequence) -> Hit:
     )
 
 
-def e_value(score: int, residues: int, database: int) -> float:
-    """How many alignments of this score a chain finds by chance in a database.
+def e_value(score: int, residues: int) -> float:
+    """How many alignments of this score a chain finds by chance among ``SEARCHED`` residues.
 
     Args:
         score: of the alignment.
-        residues: of the chain.
-        database: residues of all chains searched.
+        residues: of the chain searched with.
     """
-    return math.pow(10.0, float(CHANCE.log_evalue(score, residues, database)))
+    return math.pow(10.0, float(CHANCE.log_evalue(score, residues, SEARCHED)))
 
 
 class UngappedSearch:

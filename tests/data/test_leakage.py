@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from minifold_core.cli import data as commands
 from minifold_core.data import Chain, open_dataset
 from minifold_core.data import leakage as module
-from minifold_core.data.alignment import UngappedSearch, align, e_value
+from minifold_core.data.alignment import SEARCHED, UngappedSearch, align, e_value
 from minifold_core.data.packwriter import write_pack
 from minifold_core.residues import AMINO_ACIDS
 
@@ -96,10 +96,10 @@ def test_scores_without_gaps_are_those_of_every_diagonal() -> None:
 
 
 def test_an_alignment_by_hand() -> None:
-    """WWWW CCCC against WWWW D CCCC: 4 x 11 + 4 x 9 less one gap of 11; E = K m n exp(-λ S)."""
+    """WWWW CCCC, WWWW D CCCC: 4 x 11 + 4 x 9 less a gap of 11; E = K m n exp(-λ S), n fixed."""
     hit = align(ProteinSequence("WWWWCCCC"), ProteinSequence("WWWWDCCCC"))
     assert (hit.score, hit.aligned, hit.identity, hit.coverage) == (69, 8, 1, 1)
-    assert e_value(69, 8, 9) == pytest.approx(0.041 * 72 * np.exp(-0.267 * 69))
+    assert e_value(69, 8) == pytest.approx(0.041 * 8 * SEARCHED * np.exp(-0.267 * 69))
 
 
 def info(*arguments: object) -> str:
