@@ -91,6 +91,7 @@ def test_show_tells_where_every_value_comes_from(minifold: Minifold) -> None:
     text = minifold("show", "v13").stdout
     assert "v12 → v12b → v13" in text
     assert "35,385,717 parameters" in text
+    assert "weights: v13:nano of size nano" in text
 
 
 def test_show_counts_what_a_recipe_file_builds(minifold: Minifold, tmp_path: Path) -> None:

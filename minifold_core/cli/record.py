@@ -10,31 +10,36 @@ from minifold_core.cards import card_of
 from minifold_core.cli.curve import curve
 from minifold_core.cli.output import show
 from minifold_core.registry import entry, history, printed_history, published_best
+from minifold_core.weights.known import weights_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from minifold_core.discovery import VersionPackage
+    from minifold_core.weights.known import Known
 
 TOTAL = "val_total"
 
 
 def record(package: VersionPackage | None) -> dict[str, Any]:
-    """Card, best published figures and published table, as ``show --json`` has them."""
+    """Card, best published figures, published table and named weights, as ``--json`` has them."""
     if package is None:
-        return {"card": None, "published": None, "history": []}
+        return {"card": None, "published": None, "history": [], "weights": []}
     card = card_of(package)
     return {
         "card": card.model_dump(mode="json") if card else None,
         "published": published_best(package),
         "history": history(package),
+        "weights": [known.to_json() for known in weights_of(package.id).values()],
     }
 
 
 def print_record(package: VersionPackage) -> None:
-    """Print the published figures, their curve, and what the card says was learned and is wrong."""
+    """Print weights, published figures and their curve, and what the card says of the version."""
     card, best = card_of(package), published_best(package)
     width = min(shutil.get_terminal_size().columns, 100)
+    if named := [_in_words(known) for known in weights_of(package.id).values()]:
+        _print_paragraph(f"weights: {', '.join(named)}", width)
     hardware = f" on {card.hardware}" if card and card.hardware else ""
     if best or card:
         found = _figures(best) if best else "no figures"
@@ -47,6 +52,11 @@ def print_record(package: VersionPackage) -> None:
         for fault in card.wrong:
             _print_paragraph(f"- {fault}", width)
     print()
+
+
+def _in_words(known: Known) -> str:
+    size = known.entry.size
+    return f"{known.name} of size {size}" if size else known.name
 
 
 def _figures(row: dict[str, Any]) -> str:
