@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -28,10 +29,10 @@ BEGAN = time.monotonic()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """A limit for machines that are slower than the suite was made for."""
-    parser.addoption(
-        "--none-after", type=float, metavar="SECONDS", help="Skip tests that would begin later."
-    )
+    """Limits for machines that are slower than the suite was made for."""
+    for name, which in (("--none-after", "tests"), ("--slow-until", "slow tests")):
+        text = f"Skip {which} that would begin later."
+        parser.addoption(name, type=float, default=math.inf, metavar="SECONDS", help=text)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin nothing when the time is up; the summary counts what was left out."""
     limit = item.config.getoption("--none-after")
-    if limit is not None and time.monotonic() - BEGAN > limit:
+    if item.get_closest_marker("slow"):
+        limit = min(limit, item.config.getoption("--slow-until"))
+    if time.monotonic() - BEGAN > limit:
         pytest.skip(f"more than {limit:.0f} s had passed")
 
 

@@ -205,6 +205,7 @@ def test_a_sample_does_not_depend_on_what_is_sampled_beside_it(
         assert abs(one - other).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_random_encoder_stays_random_when_it_is_handed_on(
     minifold: Minifold, tmp_path: Path
 ) -> None:

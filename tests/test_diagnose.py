@@ -206,6 +206,7 @@ def test_frozen_slots_are_left_out(chains: list[Chain]) -> None:
         diagnose_training(still, chains[:1])
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_repeats(
     minifold: Minifold, model: FoldModel, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_show_json_holds_the_record(minifold: Minifold, tmp_path: Path) -> None:
     assert (mine["card"], mine["published"], mine["history"]) == (None, None, [])
 
 
+@pytest.mark.slow
 def test_a_strangers_version_may_have_a_card_and_its_faults_are_named(
     minifold: Minifold, tmp_path: Path
 ) -> None:

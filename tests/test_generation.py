@@ -42,6 +42,7 @@ def test_natural_chains_are_natural(held_back, natural) -> None:
     assert [name for name, verdict in found.items() if verdict != WITHIN] == []
 
 
+@pytest.mark.slow
 def test_each_fault_is_called_out_by_its_figure(held_back, natural) -> None:
     mirrored = [
         replace(each, backbone=each.backbone * torch.tensor([1, 1, -1])) for each in held_back

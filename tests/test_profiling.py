@@ -25,6 +25,7 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
     return load_file(directory / "last.safetensors")
 
 
+@pytest.mark.slow
 def test_profile_accounts_for_the_whole_step_and_changes_no_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_full_disk_ends_the_board_and_not_the_training(
     assert capsys.readouterr().err.count("nothing more is logged for TensorBoard") == 1
 
 
+@pytest.mark.slow
 def test_compiled_parts_train_alike_at_every_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

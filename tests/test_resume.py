@@ -86,6 +86,7 @@ def test_killing_at_random_moments_changes_nothing(unbroken: Path, tmp_path: Pat
     assert steps == list(range(1, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 143)]
 )
@@ -110,6 +111,7 @@ def test_a_signal_saves_the_step_in_hand_and_the_rest_follows(
     assert [row["epoch"] for row in Run(run).epochs()] == ["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "more"),
     [
@@ -210,6 +212,7 @@ def test_resume_wants_the_same_data_and_says_when_nothing_is_left(
     assert crc32((unbroken / "last.safetensors").read_bytes()) == before
 
 
+@pytest.mark.slow
 def test_moments_of_what_carries_over_come_along(tmp_path: Path) -> None:
     """v12b's moments in v13: of every trained tensor but the new pair stack's."""
     source, target = tmp_path / "v12b", tmp_path / "v13"

@@ -163,6 +163,7 @@ def test_a_run_leaves_what_the_contract_names(tmp_path: Path) -> None:
         torch.testing.assert_close(tensor, made.stepper.ema.tensors[name], atol=0, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_best_and_the_kept_weights_are_those_of_the_lowest_totals(tmp_path: Path) -> None:
     made = trainer(options=replace(steps(20), keep="every 4, best 1"))
     run = fit(made, tmp_path)

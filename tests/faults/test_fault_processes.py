@@ -21,6 +21,7 @@ from minifold_core.training.parallel import Group
 T = TypeVar("T")
 
 
+@pytest.mark.slow
 def test_ctrl_c_amid_an_epoch_with_accumulation_and_readers_changes_nothing(tmp_path: Path) -> None:
     """A terminal sends it to all processes, those that read the data included."""
     data = pack_short_chains(tmp_path / "chains.safetensors", copies=10)
