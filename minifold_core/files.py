@@ -18,7 +18,8 @@ def check_writable(path: Path, option: str) -> None:
     Raises:
         RequestError: it cannot; the message names the directory that stands in the way.
     """
-    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    places = (path, *path.absolute().parents)
+    nearest = next(each for each in places if os.path.exists(each))  # Path.exists may raise
     if not nearest.is_dir():
         fault = "a file, not a directory"
     elif not os.access(nearest, os.W_OK | os.X_OK):

@@ -142,7 +142,9 @@ def fetch(
 ) -> None:
     """Download PDB entries as BinaryCIF, or the CATH 4.2 chain set."""
     from minifold_core.data.fetch import CATH, fetch_cath, fetch_entries
+    from minifold_core.files import check_writable
 
+    check_writable(out, "--out")
     paths = fetch_cath(out) if ids == [CATH] else fetch_entries(ids, out)
     print(json.dumps([str(p) for p in paths]) if as_json else "\n".join(map(str, paths)))
     note(f"next: minifold data pack {out} --out data.safetensors")

@@ -14,6 +14,7 @@ from typing import Any
 from minifold_core.console import note, progress
 from minifold_core.download import download
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
+from minifold_core.files import atomic
 
 CATH = "cath-4.2"
 ENTRY_ID = re.compile(r"[0-9][a-z0-9]{3}|pdb_[0-9a-z]{8}")
@@ -31,15 +32,18 @@ CATH_FILES: dict[str, str | None] = {
 Without a published hash the first download is trusted: its hash is written beside it and every
 later download has to match.
 """
+RECORD = re.compile(rb"([0-9a-f]{64})\b")
+"""How such a record begins, as ``sha256sum`` would write it."""
 
 
-def fetch_entries(ids: Sequence[str], out: Path, base_url: str | None = None) -> list[Path]:
+def fetch_entries(ids: Sequence[str], out: Path) -> list[Path]:
     """Download entries as ``ID.bcif``; one that is there already is kept.
+
+    They come from the RCSB, or from the mirror that ``MINIFOLD_RCSB_URL`` names.
 
     Args:
         ids: PDB ids such as ``1ubq``.
         out: directory, made if needed.
-        base_url: where ``ID.bcif`` lies; by default ``MINIFOLD_RCSB_URL``, else the RCSB.
 
     Returns:
         The files, old and new. What failed is noted on stderr.
@@ -52,17 +56,14 @@ def fetch_entries(ids: Sequence[str], out: Path, base_url: str | None = None) ->
     for name in ids:
         if not ENTRY_ID.fullmatch(name):
             raise RequestError(f"'{name}' is no PDB id; give ids such as 1ubq, or {CATH} alone")
-    out.mkdir(parents=True, exist_ok=True)
     paths = []
-    with (
-        _mirror(base_url or os.environ.get(RCSB_URL_VARIABLE)),
-        progress("fetching", len(ids)) as advance,
-    ):
+    with _mirror(), progress("fetching", len(ids)) as advance:
         for name in ids:
             path = out / f"{name}.bcif"
             try:
                 if not path.exists():
-                    _replace(path, _entry(name))
+                    with atomic(path) as part:  # before the server is asked for it in vain
+                        part.write_bytes(_entry(name))
                 paths.append(path)
             except MinifoldError as error:
                 note(f"{name}: {error}")
@@ -72,23 +73,25 @@ def fetch_entries(ids: Sequence[str], out: Path, base_url: str | None = None) ->
     return paths
 
 
-def fetch_cath(out: Path, base_url: str | None = None) -> list[Path]:
+def fetch_cath(out: Path) -> list[Path]:
     """Download the CATH 4.2 chain set and its splits, checked by hash.
+
+    They come from their publisher, or from the mirror that ``MINIFOLD_CATH_URL`` names.
 
     Args:
         out: directory, made if needed.
-        base_url: directory of the files; by default ``MINIFOLD_CATH_URL``, else the publisher's.
 
     Raises:
-        MinifoldError: no connection, or a file differs from its known hash.
+        MinifoldError: no connection, a file cannot be written or differs from its known hash, or
+            the record of a hash cannot be read.
     """
     from minifold_core.weights.digest import file_sha256
 
-    base = (base_url or os.environ.get(CATH_URL_VARIABLE) or CATH_URL).rstrip("/")
+    base = (os.environ.get(CATH_URL_VARIABLE) or CATH_URL).rstrip("/")
     paths = []
     for name, published in CATH_FILES.items():
         record = out / f"{name}.sha256"
-        known = published or (record.read_text().split()[0] if record.exists() else None)
+        known = published or _recorded(record)
         try:
             path = download(f"{base}/{name}", out / name, known)
         except ProtectedError as error:
@@ -97,21 +100,40 @@ def fetch_cath(out: Path, base_url: str | None = None) -> list[Path]:
             ) from None
         if known is None:
             digest = file_sha256(path)
-            record.write_text(f"{digest}  {name}\n")
+            with atomic(record) as part:
+                part.write_text(f"{digest}  {name}\n")
             note(f"{name}: no hash is published; recorded {digest[:12]}… in {record} for next time")
         paths.append(path)
     return paths
 
 
+def _recorded(record: Path) -> str | None:
+    """The hash that an earlier download wrote down, or None.
+
+    Raises:
+        MinifoldError: the record cannot be read or holds none, so the file cannot be checked.
+    """
+    try:
+        found = RECORD.match(record.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MinifoldError(f"{record} cannot be read: {error.strerror}") from error
+    if found is None:
+        raise MinifoldError(f"{record} holds no SHA-256; delete it to trust the file unchecked")
+    return found[1].decode()
+
+
 @contextmanager
-def _mirror(base_url: str | None) -> Iterator[None]:
-    """Let biotite's RCSB client ask ``base_url`` instead, for the duration."""
-    if base_url is None:
+def _mirror() -> Iterator[None]:
+    """Let biotite's RCSB client ask the mirror instead, if one is named, for the duration."""
+    url = os.environ.get(RCSB_URL_VARIABLE)
+    if not url:
         yield
         return
     client: Any = import_module("biotite.database.rcsb.download")
     official = client._bcif_url
-    client._bcif_url = base_url.rstrip("/") + "/"
+    client._bcif_url = url.rstrip("/") + "/"
     try:
         yield
     finally:
@@ -139,9 +161,3 @@ def _entry(name: str) -> bytes:
     except Exception as error:  # a foreign parser on any bytes
         raise MinifoldError("the server sent no BinaryCIF; try again") from error
     return content
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
