@@ -79,8 +79,8 @@ def pack(
     note(f"split by {report.split_from}")
     if report.cropped:
         note(
-            f"{report.cropped} chains were cropped to {max_length} residues: a fragment is not a "
-            "fold; judge no model by them"
+            f"{report.cropped} chains were cropped to at most {max_length} residues: a fragment is "
+            "not a fold; judge no model by them"
         )
     if as_json:
         result = {

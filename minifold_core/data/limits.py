@@ -20,7 +20,8 @@ class Limits:
     Attributes:
         min_length: fewest residues with a known Cα.
         max_length: most residues.
-        crop: cut longer chains to a window of ``max_length`` residues instead of leaving them out.
+        crop: cut longer chains to a window of ``max_length`` residues, less its unknown ends,
+            instead of leaving them out.
     """
 
     min_length: int = MIN_LENGTH
@@ -51,9 +52,11 @@ class Limits:
         """A window whose place follows from the chain's name: the same in every run."""
         room = len(chain) - self.max_length + 1
         start = int.from_bytes(sha256(chain.name.encode()).digest()[:8], "big") % room
-        stop = start + self.max_length
-        mark = f"{CROPPED} {start + 1}-{stop} of {len(chain)}"
-        return replace(chain.window(start, stop), provenance=f"{chain.provenance}; {mark}")
+        window = chain.window(start, start + self.max_length)
+        first = start + int(window.ca_mask.argmax())
+        window = window.trimmed()
+        mark = f"{CROPPED} {first + 1}-{first + len(window)} of {len(chain)}"
+        return replace(window, provenance=f"{chain.provenance}; {mark}")
 
 
 CROPPED = "cropped to residues"

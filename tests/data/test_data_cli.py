@@ -58,7 +58,7 @@ def test_cropping_is_told(structures: Path, tmp_path: Path) -> None:
     out = tmp_path / "all.safetensors"
     options = ("--max-length", 32, "--crop", "--workers", 1, "--out", out)
     assert (
-        "2 chains were cropped to 32 residues: a fragment is not"
+        "2 chains were cropped to at most 32 residues: a fragment is not"
         in run("pack", structures, *options).stderr
     )
     assert "cropped     2 chains" in run("info", out).stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +17,12 @@ from small_structures import assert_same_chain, make_chain, pdb_text
 from minifold_core.data.dataset import PackedDataset
 from minifold_core.data.limits import Limits
 from minifold_core.data.packing import NothingToPack, pack
-from minifold_core.data.records import REASONS, Chain
+from minifold_core.data.records import REASONS, Chain, Rejection
 from minifold_core.data.splits import hash_splits
 from minifold_core.data.structures import read_structure
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
+
+Read = Callable[..., list[Chain]]
 
 
 def cath_line(name: str, length: int, unknown: tuple[int, ...] = (), **more: object) -> str:
@@ -85,6 +89,43 @@ def test_cropping_keeps_a_window_and_says_so(tmp_path: Path) -> None:
     assert int(last) - int(first) == 124
     assert chain.ca[0, 0] == pytest.approx(3.8 * (int(first) - 1), abs=1e-3)
     assert chain.residue_index.tolist() == list(range(125))
+
+
+def cropped(read: Read, unknown: Iterable[int] = ()) -> Chain | Rejection:
+    """1abc.A of 200 residues, those in ``unknown`` without Cα, cut to 125."""
+    atoms = [a for a in make_chain(200) if a.name != "CA" or a.number - 1 not in unknown]
+    (chain,) = read(atoms)
+    return Limits(crop=True).admit(chain)
+
+
+def place_of(chain: Chain | Rejection) -> tuple[int, int]:
+    """The first and the last residue of 200 that a cropped chain says it has, from 0."""
+    assert isinstance(chain, Chain)
+    said = re.search(r"; cropped to residues (\d+)-(\d+) of 200$", chain.provenance)
+    assert said
+    return int(said[1]) - 1, int(said[2]) - 1
+
+
+def test_the_unknown_ends_of_a_window_are_cut_off(read_atoms: Read) -> None:
+    whole = cropped(read_atoms)
+    first, last = place_of(whole)
+    assert last - first == 124
+    inside = first + 60
+    gaps = {first - 1, first, first + 1, inside, last - 2, last - 1, last, last + 1}
+    chain = cropped(read_atoms, gaps)
+    assert place_of(chain) == (first + 2, last - 3)
+    assert len(chain) == 120
+    assert chain.residue_index.tolist() == list(range(120))
+    known = chain.ca_mask
+    assert np.flatnonzero(~known).tolist() == [58]
+    np.testing.assert_array_equal(chain.ca[known], whole.ca[2:122][known])
+
+
+@pytest.mark.parametrize("known", [0, 19])
+def test_a_window_of_too_few_known_residues_is_too_short(read_atoms: Read, known: int) -> None:
+    first, last = place_of(cropped(read_atoms))
+    left_out = cropped(read_atoms, range(first + known, last + 1))
+    assert left_out == Rejection("1abc.A", "too_short", f"{known} residues with a Cα")
 
 
 @pytest.mark.parametrize("limits", [(0, 10), (30, 20)])
