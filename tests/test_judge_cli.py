@@ -66,12 +66,15 @@ def test_cli_judges_one_structure_and_repeats_itself(minifold, structures) -> No
 def test_cli_says_what_is_wrong_in_a_line(minifold, structures, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     write_structure(tmp_path / "two.pdb", helix(2), "AA")
-    (tmp_path / "notes.md").write_text("no structure")
+    for name in ("notes.md", "chain_set.jsonl"):
+        (tmp_path / name).write_text("no structure")
+    offer = "; give PDB, mmCIF, BinaryCIF (plain or .gz)"
     for arguments, words in (
-        ([tmp_path / "empty"], "no structure file found"),
-        ([tmp_path / "none"], "no such file"),
+        ([tmp_path / "empty"], f"no structure file found{offer}\n"),
+        ([tmp_path / "none"], f"no such file or directory{offer}\n"),
         ([tmp_path / "two.pdb"], "at least 20 residues"),
-        ([tmp_path / "notes.md"], "not a structure file"),
+        ([tmp_path / "notes.md"], f"not a structure file{offer}"),
+        ([tmp_path / "chain_set.jsonl"], f"not a structure file{offer}"),
         ([structures, "--split", "tarin"], "did you mean 'train'"),
         ([structures, "--data", tmp_path / "none"], "none"),
     ):

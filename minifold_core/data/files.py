@@ -39,7 +39,7 @@ def open_binary(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
+def find_inputs(inputs: Iterable[Path], readable: str = READ_AS_TEXT) -> list[tuple[Path, Path]]:
     """Every input file with its source; directories are searched, in sorted order.
 
     The source is what a splits file may lie beside: the argument for structure files, the file
@@ -47,6 +47,10 @@ def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
 
     Files in a directory that no known suffix announces are passed over; a file that is named
     outright is taken whatever its suffix, so that what cannot be read is reported.
+
+    Args:
+        inputs: files and directories.
+        readable: what the caller reads, in words for who gave something else.
 
     Raises:
         RequestError: an argument does not exist, or nothing was found.
@@ -59,12 +63,12 @@ def find_inputs(inputs: Iterable[Path]) -> list[tuple[Path, Path]]:
         elif path.is_file():
             inside = [path]
         else:
-            raise RequestError(f"{path}: no such file or directory; give {READ_AS_TEXT}")
+            raise RequestError(f"{path}: no such file or directory; give {readable}")
         for file in inside:
             found.setdefault(file, file if format_of(file) == "jsonl" else path)
     if not found:
         places = ", ".join(map(str, given)) or "no input"
-        raise RequestError(f"{places}: no structure file found; give {READ_AS_TEXT}")
+        raise RequestError(f"{places}: no structure file found; give {readable}")
     return list(found.items())
 
 

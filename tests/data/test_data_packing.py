@@ -161,7 +161,7 @@ def test_an_interrupted_write_leaves_nothing(
 def test_inputs_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for given, message in (("empty", "no structure file"), ("nowhere", "no such file")):
-        with pytest.raises(RequestError, match=message):
+        with pytest.raises(RequestError, match=rf"{message}.*; give PDB.* or a CATH chain_set"):
             pack([tmp_path / given], tmp_path / "x.safetensors")
 
 

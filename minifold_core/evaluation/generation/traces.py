@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from minifold_core.console import Advance
-from minifold_core.data.files import find_inputs
+from minifold_core.data.files import STRUCTURES_AS_TEXT, find_inputs
 from minifold_core.data.limits import MIN_LENGTH, Limits
 from minifold_core.data.reading import read_files
 from minifold_core.data.records import Chain, Rejection
@@ -73,7 +73,7 @@ def read_samples(inputs: Sequence[Path]) -> tuple[list[Trace], list[Rejection]]:
         RequestError: an argument does not exist, or nothing that was found can be judged.
     """
     samples, rejected = [], []
-    for path, _ in find_inputs(inputs):
+    for path, _ in find_inputs(inputs, STRUCTURES_AS_TEXT):
         if is_trajectory(path):  # its models are steps on the way to a sample
             continue
         for read in read_files([path], LIMITS):
