@@ -120,7 +120,8 @@ def fold(
 
     Raises:
         RequestError: the longest target cannot fit into the memory there is; at once.
-        MinifoldError: memory does not suffice after all; the message says what to lower.
+        MinifoldError: memory does not suffice after all; the message says what to lower. Or a
+            sample is not finite.
     """
     model = model.to(device).eval()
     groups = _groups(targets, count, at_once, skip)
@@ -220,10 +221,13 @@ def _fold(samples: Samples, row: int, target: Target, copy: int) -> Fold:
 
     backbone, sidechain, steps = samples.backbone, samples.sidechain, samples.trajectory
     plddt = samples.plddt
+    coords = own(samples.coords[row])
+    if not coords.isfinite().all():
+        raise MinifoldError(f"sample {copy} of {target.name} is not finite")
     return Fold(
         target,
         copy,
-        own(samples.coords[row]),
+        coords,
         None if backbone is None else own(backbone[row]),
         None if sidechain is None else own(sidechain[row]),
         None if steps is None else steps.of(row, length),

@@ -142,3 +142,15 @@ def test_a_fold_carries_its_way(model):
     assert done.trajectory.states.shape == (4, len(SHORT.sequence), 3)
     assert torch.equal(done.trajectory.predictions[-1], done.coords)
     assert done.seconds > 0
+
+
+def test_a_sample_that_is_no_number_is_named(model, monkeypatch):
+    denoise = model.denoise
+
+    def spoilt(*given):
+        found = denoise(*given)
+        return found | {"coords": found["coords"] * torch.nan}
+
+    monkeypatch.setattr(model, "denoise", spoilt)
+    with pytest.raises(MinifoldError, match="sample 1 of short is not finite"):
+        list(fold(model, [SHORT], FEW))

@@ -60,6 +60,21 @@ def finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
+def test_what_one_process_has_to_say_all_learn() -> None:
+    code = (
+        "import torch; from minifold_core.training.parallel import process_group\n"
+        "with process_group(torch.device('cpu')) as group:\n"
+        "    assert group.first_word('late' if group.rank else '') == 'late'\n"
+        "    assert group.first_word('') == ''"
+    )
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    subprocess.run(
+        [sys.executable, *launcher, "--no-python", sys.executable, "-c", code],
+        env=ENVIRONMENT,
+        check=True,
+    )
+
+
 def losses(run: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k.startswith("train/")} for line in lines]

@@ -116,7 +116,8 @@ def test_a_trunk_is_judged_with_residues_hidden() -> None:
         "residue_accuracy": 5,
         "secondary_accuracy": 5,
     }
-    assert all(row.floor is not None and row.interval is not None for row in figures.rows)
+    assert all(row.gain is not None and row.gain.interval is not None for row in figures.rows)
+    assert "Intervals over 5 chains cover less than 95 %." in figures.verdict
 
 
 def test_an_encoder_learns_both_beside_its_contacts(demo_batch: ProteinBatch) -> None:

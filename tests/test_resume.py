@@ -111,6 +111,21 @@ def test_a_signal_saves_the_step_in_hand_and_the_rest_follows(
     assert [row["epoch"] for row in Run(run).epochs()] == ["1"]
 
 
+def test_a_recipe_that_has_ended_tells_how_to_go_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = ["train", "v13", "--size", "nano", "--with", "pair_stack=axial", *SMALL]
+    run = tmp_path / "run"
+    assert command([*begin, "--set", "training.epochs=1", "--run-dir", str(run)]) == 0
+    capsys.readouterr()
+    assert command(["resume", str(run), "--max-epochs", "2"]) == 0
+    (said,) = (
+        line for line in capsys.readouterr().err.splitlines() if "--max" in line or "ends" in line
+    )
+    assert said.startswith("warning: the recipe ends after 1 epochs; A new training can begin")
+    assert said.endswith(f"--init-from {run / 'last.safetensors'} --set training.epochs=N")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "more"),

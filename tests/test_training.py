@@ -23,6 +23,7 @@ from minifold_core.recipe import load_recipe
 from minifold_core.training import stepper as stepper_module
 from minifold_core.training.options import Options
 from minifold_core.training.order import Order, batches
+from minifold_core.training.parallel import Group
 from minifold_core.training.randomness import generator
 from minifold_core.training.run import Run
 from minifold_core.training.trainer import Trainer
@@ -211,6 +212,47 @@ def test_one_bad_batch_is_skipped_and_named_and_the_weights_stay(
     assert all(torch.equal(p, before[name]) for name, p in made.model.named_parameters())
     assert stepper.take([batch_of(made, [0, 3])], 2, 1, 1e-3).health["skipped"] == 0
     assert stepper.skipped == 0
+
+
+class Second(Group):
+    """The first of two processes, the other of which has a loss that is not finite."""
+
+    def highest(self, value: int) -> int:
+        return 1
+
+    def first_word(self, text: str) -> str:
+        return text or "loss is not finite for 1abc.A"
+
+
+def test_a_bad_batch_of_another_process_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    made = trainer()
+    made.stepper.group = Second()
+    assert made.stepper.take([batch_of(made, [0])], 2, 1, 1e-3).health["skipped"] == 1
+    assert "step 1 skipped: loss is not finite for 1abc.A" in capsys.readouterr().err
+
+
+def test_norms_that_are_not_finite_spoil_no_mean_and_no_record(tmp_path: Path) -> None:
+    made = trainer(options=steps(3))
+    made.stepper.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=2.0**-99)
+    run = fit(made, tmp_path)
+    logged = [json.loads(line) for line in (run.directory / "steps.jsonl").open()]
+    assert [record["skipped"] for record in logged] == [1, 0, 0]
+    assert logged[0]["grad_norm/denoiser"] is None
+    norms = [record["grad_norm/denoiser"] for record in logged[1:]]
+    assert float(run.epochs()[0]["grad_norm/denoiser"]) == pytest.approx(sum(norms) / 2, rel=1e-4)
+
+
+def test_a_failed_sampling_does_not_end_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*arguments: object, **named: object) -> None:
+        raise MinifoldError("out of memory")
+
+    monkeypatch.setattr("minifold_core.training.watch.fold", fails)
+    run = fit(trainer(training__sample_every=1), tmp_path)
+    assert "no samples in epoch 1: out of memory" in capsys.readouterr().err
+    assert "val/total_fixed" in run.epochs()[0]
+    assert "sampled/tm" not in run.epochs()[0]
 
 
 def _poison(module: object, inputs: object, output: dict[str, torch.Tensor]) -> dict[str, object]:

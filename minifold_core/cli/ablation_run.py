@@ -250,9 +250,6 @@ def sample_training(training: Training, judging: Judging) -> Sampled:
         mixed = [shuffled(chain, judging.seed) for chain in native]
         what = f"sampling {training.name}, {SHUFFLED}"
         others = sampler.sample(mixed, settings, None, what).traces
-    for name, trace in (*own.items(), *others.items()):
-        if not trace.isfinite().all():
-            raise MinifoldError(f"{training.name}: a sample of {name} is not finite")
     parameters = sum(total for total, _ in model.parameter_counts().values())
     sampled = Sampled(trained, parameters, own, others)
     keep_samples(training.samples, sampled, asked)

@@ -76,6 +76,7 @@ def train_model(
         profile: measure some steps and say where their time went.
     """
     from minifold_core.training.parallel import process_group
+    from minifold_core.training.state import instead_of_resuming
     from minifold_core.training.trainer import Trainer
 
     recipe = model.recipe
@@ -85,15 +86,16 @@ def train_model(
         run = enter(trainer)
         if group.size > 1:
             note(f"{group.size} processes")
-        if trainer.used_up():
+        if trainer.total_steps < trainer.steps_asked:
+            further = instead_of_resuming(run.directory) or "go on with"
+            note(
+                f"warning: the recipe ends after {recipe.training.epochs} epochs; {further} "
+                "--set training.epochs=N"
+            )
+        elif trainer.used_up():
             note(
                 f"nothing is left to do: what was asked for is done, {trainer.progress.step} "
                 "steps; go further with --max-steps, --max-epochs or --max-seconds"
-            )
-        if trainer.total_steps < trainer.steps_asked:
-            note(
-                f"warning: the recipe ends after {recipe.training.epochs} epochs; "
-                "go on with --set training.epochs=N"
             )
         with ExitStack() as around:
             advance = around.enter_context(_progress(trainer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Figure:
         n: how many chains.
         mean: over chains.
         floor: mean of a trivial predictor on the same chains; None if the metric names none.
-        interval: 95 % bootstrap interval of the paired difference; None for fewer than five chains.
+        gain: the model minus that predictor; None without one.
         lower_is_better: whether less is more, as of errors.
     """
 
@@ -38,14 +38,24 @@ class Figure:
     n: int
     mean: float
     floor: float | None = None
-    interval: tuple[float, float] | None = None
+    gain: Difference | None = None
     lower_is_better: bool = False
 
     @property
     def sign(self) -> int:
         """1 where the model is better than its floor, -1 where worse, 0: nothing can be said."""
-        low, high = self.interval or (0.0, 0.0)
-        return ((low > 0) - (high < 0)) * (-1 if self.lower_is_better else 1)
+        return self.gain.sign * (-1 if self.lower_is_better else 1) if self.gain else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        gain = self.gain.to_dict() if self.gain else {"difference": None, "interval_95": None}
+        return gain | {
+            "name": self.name,
+            "n": self.n,
+            "mean": self.mean,
+            "floor": self.floor,
+            "lower_is_better": self.lower_is_better,
+        }
 
 
 @dataclass(frozen=True)
@@ -59,18 +69,19 @@ class Figures:
         """Which figures clear their floors, in words."""
         if not self.rows:
             return "The recipe names no metric, so there is nothing to judge the model by."
-        judged = [row for row in self.rows if row.interval is not None]
+        judged = [row for row in self.rows if row.gain and row.gain.interval]
         above = [row.name for row in judged if row.sign > 0]
         worse = [row.name for row in judged if row.sign < 0]
         if not judged:
             return f"Fewer than {FEWEST_CHAINS} chains: too few to tell the model from the floors."
         parts = [f"{len(above)} of {len(judged)} figures clear their floors"]
         parts += [f"worse: {', '.join(worse)}"] if worse else []
-        return "; ".join(parts) + " (95 % bootstrap intervals over chains)."
+        few = min((row.gain for row in judged if row.gain), key=lambda gain: gain.n)
+        return "; ".join(parts) + " (95 % bootstrap intervals over chains)." + few.caution
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        return {"figures": [asdict(row) for row in self.rows], "verdict": self.verdict}
+        return {"figures": [row.to_dict() for row in self.rows], "verdict": self.verdict}
 
     def to_table(self) -> Table:
         """For people."""
@@ -84,12 +95,9 @@ class Figures:
         for column in table.columns[1:]:
             column.justify = "right"
         for row in self.rows:
-            floor = difference = ""
-            if row.floor is not None:
-                floor, difference = f"{row.floor:.3f}", f"{row.mean - row.floor:+.3f}"
-            if row.interval is not None:
-                difference += " ({:+.3f}, {:+.3f})".format(*row.interval)
-            table.add_row(row.name, str(row.n), f"{row.mean:.3f}", floor, difference)
+            floor = "" if row.floor is None else f"{row.floor:.3f}"
+            gain = row.gain.text() if row.gain else ""
+            table.add_row(row.name, str(row.n), f"{row.mean:.3f}", floor, gain)
         return table
 
 
@@ -127,7 +135,6 @@ def _rows(values: dict[str, np.ndarray], lower: set[str], seed: int) -> list[Fig
         if trivial is None:
             rows.append(Figure(name, n, mean))
             continue
-        interval = Difference.of(each, trivial, seed).interval
-        floor = float(trivial[known].mean())
-        rows.append(Figure(name, n, mean, floor, interval, name in lower))
+        gain, floor = Difference.of(each, trivial, seed), float(trivial[known].mean())
+        rows.append(Figure(name, n, mean, floor, gain, name in lower))
     return rows

@@ -102,14 +102,14 @@ def policy(scripts: Sequence[str]) -> str:
     )
 
 
-def check_target(path: Path, option: str = "--html") -> None:
+def check_target(path: Path) -> None:
     """Refuse to write over a file.
 
     Raises:
         ProtectedError: it exists.
     """
     if path.exists():
-        raise ProtectedError(f"{path} exists; choose another {option}")
+        raise ProtectedError(f"{path} exists; choose another --html")
 
 
 def is_ours(path: Path) -> bool:

@@ -26,7 +26,6 @@ from minifold_core.testing.inputs import (
 from minifold_core.testing.network import EXACT, HUGE, SHORT, check_needs
 from minifold_core.testing.subject import Subject, expect
 
-EMPTY = (7, 0, 4)
 """Chains, of which the second has no known residue."""
 
 

@@ -13,9 +13,6 @@ from minifold_core.training.randomness import generator
 POOL = 8
 """Optimizer steps whose chains are sorted by length together."""
 
-Batches = list[list[int]]
-"""Chain indices of the batches of one optimizer step."""
-
 
 @dataclass(frozen=True)
 class Order:

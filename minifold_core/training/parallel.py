@@ -71,6 +71,14 @@ class Group:
             merged.merge(part)
         return merged
 
+    def first_word(self, text: str) -> str:
+        """What the first process has to say that says anything, told to all."""
+        if self.size == 1:
+            return text
+        texts = [text] * self.size
+        _together(lambda: dist.all_gather_object(texts, text))
+        return next(filter(None, texts), "")
+
     def highest(self, value: int) -> int:
         """The largest ``value`` of any process: what one knows, all learn."""
         if self.size == 1:

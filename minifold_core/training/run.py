@@ -19,6 +19,7 @@ import torch
 from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.recipe import Recipe
+from minifold_core.results import finite
 from minifold_core.version import __version__
 
 UNFINISHED = (".*.[0-9]*.tmp", ".tmp??????")
@@ -122,7 +123,7 @@ class Run:
         path = self.directory / "steps.jsonl"
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(finite(record)) + "\n")
         except OSError as error:
             raise MinifoldError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -226,15 +226,17 @@ class Stepper:
         self._checked = True
 
     def _count_skips(self, bad: int, complaint: str) -> None:
+        """Tell of a step that was skipped in all processes, whichever it was that complained."""
         self.skipped = self.skipped + 1 if bad else 0
         if not bad:
             return
-        if complaint:
+        if complaint := self.group.first_word(complaint):
             note(f"warning: step {self.step + 1} skipped: {complaint}")
         if self.skipped >= self.config.max_skipped:
             raise MinifoldError(
                 f"{self.skipped} steps on end were not finite; the weights are those of before. "
-                "Try --precision fp32 or a lower training.learning_rate"
+                "Train from them (minifold train … --init-from) with --precision fp32 or a lower "
+                "training.learning_rate"
             )
 
 

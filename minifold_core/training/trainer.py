@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from math import inf, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.console import Advance, note
 from minifold_core.data.batching import collate
 from minifold_core.data.dataset import PackedDataset
+from minifold_core.errors import MinifoldError
 from minifold_core.model import FoldModel
 from minifold_core.phases import phase
 from minifold_core.plots.curves import save_curves
@@ -146,7 +147,8 @@ class Trainer:
             now.step, now.position = now.step + 1, now.position + 1
             means.merge(report.losses)
             for name, value in report.health.items():
-                means.add(name, value)
+                if isfinite(value):  # a skipped step's norms are not, and say nothing of the others
+                    means.add(name, value)
             now.means = means.to_json()
             now.seconds += time.monotonic() - began
             if self.group.leads:
@@ -172,8 +174,7 @@ class Trainer:
         row: dict[str, float] = {"epoch": now.epoch, "step": now.step} | means.means()
         with self.stepper.ema.applied(self.model):
             row |= self._validate(now.epoch)
-            if self.watch and self.group.leads and now.epoch % self.config.sample_every == 0:
-                row |= self.watch.look(self.model, self.options.device)
+            row |= self._sampled(now.epoch)
         row["seconds"] = seconds + time.monotonic() - began
         # Without a finite loss in the whole epoch there is no score, and no best.
         score = row.get("val/total_fixed", row.get("train/total_fixed", inf))
@@ -255,6 +256,16 @@ class Trainer:
         return self.group.merge(
             validate(self.model, self.stepper.objective, self._validation_batches(), epoch)
         ).means()
+
+    def _sampled(self, epoch: int) -> dict[str, float]:
+        """Scores of structures sampled in this epoch; a failure costs these, not the training."""
+        if not self.watch or not self.group.leads or epoch % self.config.sample_every:
+            return {}
+        try:
+            return self.watch.look(self.model, self.options.device)
+        except MinifoldError as error:
+            note(f"warning: no samples in epoch {epoch}: {error}")
+            return {}
 
     def _validation_batches(self) -> Iterator[ProteinBatch]:
         if self.validation_set is None:

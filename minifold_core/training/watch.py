@@ -60,9 +60,11 @@ class Watch:
         """``sampled/tm`` and so on of the model's samples, and ``floor/NAME/tm`` of the floors."""
         targets = [Target.of(chain) for chain in self.chains]
         was_training = model.training
-        folds = fold(model, targets, model.recipe.sampling, seed=self.seed, device=device)
-        predicted = {done.target.name: done.coords for done in folds}
-        model.train(was_training)
+        try:
+            folds = fold(model, targets, model.recipe.sampling, seed=self.seed, device=device)
+            predicted = {done.target.name: done.coords for done in folds}
+        finally:
+            model.train(was_training)
         row: dict[str, float] = {}
         for predictor in self.bench.judge(predicted).report.rows:
             if predictor.name == MODEL or predictor.name.startswith(FLOOR):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from minifold_confidence.config import BINS, ConfidenceHeadConfig
+from minifold_core.evaluation.lddt import RADIUS
 from minifold_core.geometry.frames import at_least_fp32, pairwise_distances
 from minifold_core.interfaces import Features, Head
 
@@ -64,7 +65,7 @@ class ConfidenceHead(Head):
         known = self.single(single.detach())
         features = self.pair(pair.detach()) + self.distance(steps.to(known.dtype))
         messages = self.message(nn.functional.silu(features + known[:, None] + known[:, :, None]))
-        near = torch.where(mask[:, None], torch.sigmoid((15.0 - distances) / 2.0), 0.0)
+        near = torch.where(mask[:, None], torch.sigmoid((RADIUS - distances) / 2.0), 0.0)
         near = near / near.sum(-1, keepdim=True).clamp(min=1e-6)
         gathered = torch.einsum("bij,bijh->bih", near.to(messages.dtype), messages)
         logits = at_least_fp32(self.out(torch.cat([known, gathered], -1)))
