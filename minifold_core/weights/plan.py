@@ -105,7 +105,7 @@ def plan_migration(
     else:
         faults += unexplained(entries, source, target)
         if "denoiser" in source.slots or not expectations:  # else: a trunk made for the model
-            faults += _without_denoiser(source, target, entries)
+            faults += _without_denoiser(target, entries)
         faults += _missed(expectations, entries)
     if not faults and not any(entry.verdict in CARRIED for entry in entries):
         what = "nothing carries over"
@@ -149,7 +149,7 @@ def _missed(expectations: Iterable[Expectation], entries: Iterable[Entry]) -> li
     ]
 
 
-def _without_denoiser(source: Structure, target: Structure, entries: list[Entry]) -> list[Fault]:
+def _without_denoiser(target: Structure, entries: list[Entry]) -> list[Fault]:
     """The refusal of a plan that would start the denoiser fresh."""
     denoiser = [entry for entry in entries if entry.slot == "denoiser" and entry.target]
     if not denoiser or any(entry.verdict != "fresh" for entry in denoiser):
