@@ -35,17 +35,21 @@ def polymer(sequence: str, index: np.ndarray) -> list[str]:
     return names
 
 
-def pdb_header(name: str, remarks: Sequence[str], residues: Sequence[str]) -> list[str]:
-    """The lines of a PDB file before its atoms: TITLE, EXPDTA, REMARK and SEQRES."""
+def pdb_remarks(remarks: Sequence[str]) -> list[str]:
+    """The lines of a PDB file that say something in free text."""
     text = [line for remark in remarks for line in textwrap.wrap(remark.upper(), PDB_TEXT)]
     head = f"REMARK {PDB_REMARK:3}"
+    return [head, *(f"{head} {line}" for line in text)] if text else []
+
+
+def pdb_header(name: str, remarks: Sequence[str], residues: Sequence[str]) -> list[str]:
+    """The lines of a PDB file before its atoms: TITLE, EXPDTA, REMARK and SEQRES."""
     rows = [residues[k : k + PDB_RESIDUES] for k in range(0, len(residues), PDB_RESIDUES)]
     chain = f"{CHAIN_ID} {len(residues):4}"
     return [
         f"TITLE     {name}"[:80],
         "EXPDTA    THEORETICAL MODEL",
-        *([head] if text else []),
-        *(f"{head} {line}" for line in text),
+        *pdb_remarks(remarks),
         *(f"SEQRES {n:3} {chain}  {' '.join(row)}" for n, row in enumerate(rows, start=1)),
     ]
 

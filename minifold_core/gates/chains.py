@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from minifold_core.data.records import Chain
 from minifold_core.errors import RequestError
 
@@ -28,8 +26,7 @@ def gate_chains(chains: Iterable[Chain]) -> list[Chain]:
     """
     by_sequence: dict[str, Chain] = {}
     for chain in chains:
-        whole = chain.ca_mask.all() and (np.diff(chain.residue_index) == 1).all()
-        if whole and SHORTEST <= len(chain) <= LONGEST:
+        if chain.whole and SHORTEST <= len(chain) <= LONGEST:
             by_sequence.setdefault(chain.sequence, chain)
     found = sorted(by_sequence.values(), key=lambda c: (abs(len(c) - MIDDLE), c.name))
     if len(found) < SIXTEEN:

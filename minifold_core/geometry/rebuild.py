@@ -19,6 +19,7 @@ from minifold_core.geometry.peptide_angles import is_cis, predict_angles
 from minifold_core.geometry.peptide_planes import C_O, CA_C, N_CA, extended, peptide_atoms, turned
 
 N_CA_C, CA_C_O = math.radians(111.0), math.radians(120.6)
+"""Ideal angles, as in AlphaFold 2; with the second those about C sum to 360° at N-C-O = 122.8°."""
 STIFFNESS, STEPS = 6.0, 10
 """Weight of the angles N-Cα-C against the predicted ones, and steps to their compromise."""
 PHI, PSI = math.radians(-75.0), math.radians(140.0)

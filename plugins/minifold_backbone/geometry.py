@@ -12,17 +12,15 @@ import torch
 from torch import Tensor
 
 from minifold_core.geometry.frames import gram_schmidt, safe_norm
+from minifold_core.geometry.peptide_planes import C_O, CA_C, N_CA
+from minifold_core.geometry.rebuild import CA_C_O, N_CA_C
 
 N, CA, C, O = range(4)  # noqa: E741 - the atoms' own names
 """Places of the atoms on the atom axis."""
 
-N_CA, CA_C, C_N, C_O = 1.458, 1.523, 1.329, 1.231
-"""Ideal bond lengths in ångström; the second nitrogen is the next residue's."""
-COS_N_CA_C = math.cos(math.radians(111.0))
+COS_N_CA_C, COS_CA_C_O = math.cos(N_CA_C), math.cos(CA_C_O)
 COS_CA_C_N, COS_C_N_CA = -0.4473, -0.5203
 """Cosines of the ideal bond angles; the last two (116.6°, 121.4°) from AlphaFold 2, 1.9.11."""
-COS_CA_C_O = math.cos(math.radians(120.6))
-"""As in AlphaFold 2's rigid groups; with it the angles about C sum to 360° at N-C-O = 122.8°."""
 
 NITROGEN = (N_CA * COS_N_CA_C, N_CA * math.sqrt(1 - COS_N_CA_C**2), 0.0)
 CARBON = (CA_C, 0.0, 0.0)

@@ -13,14 +13,10 @@ from torch import Tensor
 
 from minifold_backbone.config import OmegaConfig
 from minifold_backbone.geometry import (
-    C_N,
-    C_O,
     CA,
-    CA_C,
     COS_C_N_CA,
     COS_CA_C_N,
     COS_N_CA_C,
-    N_CA,
     C,
     N,
     O,
@@ -30,6 +26,7 @@ from minifold_backbone.geometry import (
 )
 from minifold_core.batch import Truth
 from minifold_core.geometry.frames import safe_norm
+from minifold_core.geometry.peptide_planes import C_N, C_O, CA_C, N_CA
 from minifold_losses.base import FullPrecisionLoss, masked_mean
 from minifold_losses.frames import FAPE_EPS
 

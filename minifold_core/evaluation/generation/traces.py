@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,13 +94,8 @@ def natural_traces(chains: Iterable[Chain]) -> list[Trace]:
     seen: set[str] = set()
     traces = []
     for chain in chains:
-        if len(chain) < MIN_LENGTH or not whole(chain) or {chain.entry, chain.sequence} & seen:
+        if len(chain) < MIN_LENGTH or not chain.whole or {chain.entry, chain.sequence} & seen:
             continue
         seen |= {chain.entry, chain.sequence}
         traces.append(Trace.of(chain, chain.entry))
     return traces
-
-
-def whole(chain: Chain) -> bool:
-    """Whether no residue is missing and every Cα is known."""
-    return bool(chain.ca_mask.all() and (np.diff(chain.residue_index) == 1).all())

@@ -11,16 +11,14 @@ from biotite.structure import AtomArray, CellList, filter_amino_acids, get_resid
 
 from minifold_core.batch import ProteinBatch
 from minifold_core.data.atoms import read_atoms
-from minifold_core.data.breaks import residue_index
+from minifold_core.data.breaks import MAX_C_N, residue_index
 from minifold_core.data.conformers import choose_conformers
+from minifold_core.data.structures import ONE_LETTER
 from minifold_core.errors import RequestError
-from minifold_core.residues import BACKBONE_ATOMS, THREE_TO_ONE, encode
+from minifold_core.residues import BACKBONE_ATOMS, encode
 
-ONE_LETTER = THREE_TO_ONE | {"MSE": "M"}
 BETWEEN_CHAINS = 1000
 """Places along the chain from the end of one chain to the beginning of the next."""
-MAX_C_N = 2.0
-"""Longest distance in ångström that still counts as a peptide bond (ideal: 1.33)."""
 
 
 @dataclass(frozen=True)

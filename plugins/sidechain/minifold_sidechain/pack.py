@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from minifold_core.errors import ProtectedError, RequestError, did_you_mean
 from minifold_core.files import atomic
 from minifold_core.model import FoldModel
 from minifold_core.residues import BACKBONE_ATOMS, ONE_TO_THREE, SIDECHAIN_ATOMS
+from minifold_core.structure_headers import pdb_remarks
 from minifold_core.structures import PDB_LAST_RESIDUE
 from minifold_core.units import MODEL_UNIT
 from minifold_core.weights.find import find_weights
@@ -162,7 +162,7 @@ def write(atoms: AtomArray, out: Path, said: str) -> None:
         ends = [a != b for a, b in zip(chains, [*chains[1:], ""], strict=True)]
         lines = zip(file.lines, ends, strict=True)
         file.lines = [
-            *(f"REMARK   6 {line}".rstrip() for line in ["", *textwrap.wrap(said.upper(), 68)]),
+            *pdb_remarks([said]),
             *(x for line, end in lines for x in ([line, "TER"] if end else [line])),
             "END",
         ]
