@@ -17,7 +17,7 @@ from minifold_core.registry import entry, printed_history, published_best
 FLOOR, SHUFFLED = "_floor", "_shuffled"
 """What recorded figures are called that stand beside those of the weights."""
 MEANS = (
-    "Means over held-out chains, one sample each, sampled as the recipe says "
+    "Means over held-out chains, sampled as the recipe says "
     "([the scores](../evaluation.md#scores)):"
 )
 """What recorded figures are."""

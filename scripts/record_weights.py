@@ -2,10 +2,10 @@
 
     python scripts/record_weights.py ID:SIZE EVALUATION NOTE PACK...
 
-EVALUATION is what ``minifold evaluate ID:SIZE --data HELD_OUT --out EVALUATION`` wrote, without
-options of sampling, since the models' pages say that the recipe's are used. NOTE is what the
-weights were trained on, and for how long. From the PACKs trained on, a frozen encoder's among them,
-follows which chains of the demo set they know.
+EVALUATION is what ``minifold evaluate ID:SIZE --data HELD_OUT --out EVALUATION`` wrote, with any
+number of samples but no other options of sampling, since the models' pages say that the recipe's
+are used. NOTE is what the weights were trained on, and for how long. From the PACKs trained on, a
+frozen encoder's among them, follows which chains of the demo set they know.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 #
 # CHAINS are chains as CATH 4.2 has them (chain_set.jsonl.gz beside chain_set_splits.json). It calls
 # minifold, so activate the environment first. On one of two busy CPU cores it takes an hour and
-# three quarters. Called again, it goes on where it stopped.
+# a half. Called again, it goes on where it stopped.
 set -eu
 [ $# -eq 2 ] || { echo "usage: scripts/reproduce_v15_nano.sh CHAINS OUT" >&2; exit 2; }
 chains=$1 out=$2
@@ -44,4 +44,4 @@ train bonds v15 --data "$out/chains.safetensors" --init-from "$out/confidence" \
   --set training.learning_rate_scale.encoder=0.3 \
   --set losses.bb_bond.weight=100 --set losses.bb_angle.weight=1
 [ -e "$out/evaluation/evaluation.json" ] ||
-  minifold evaluate "$out/bonds" --data "$out/chains.safetensors" --out "$out/evaluation"
+  minifold evaluate "$out/bonds" --data "$out/chains.safetensors" --count 4 --out "$out/evaluation"
