@@ -26,8 +26,6 @@ from minifold_core.testing.inputs import (
 from minifold_core.testing.network import EXACT, HUGE, SHORT, check_needs
 from minifold_core.testing.subject import Subject, expect
 
-"""Chains, of which the second has no known residue."""
-
 
 def measured(subject: Subject, measure: Any, values: Values, truth: Truth) -> dict[str, Tensor]:
     """The figures of a metric by name, or a loss as one."""
