@@ -18,6 +18,8 @@ THREE_TO_ONE = {
     "ARG": "R", "SER": "S", "THR": "T", "VAL": "V", "TRP": "W", "TYR": "Y",
 }  # fmt: skip
 ONE_TO_THREE = {one: three for three, one in THREE_TO_ONE.items()} | {"X": "UNK"}
+ONE_LETTER = THREE_TO_ONE | {"MSE": "M"}
+"""What residues are read as: selenomethionine stands in for methionine."""
 
 BACKBONE_ATOMS = ("N", "CA", "C", "O")
 SIDECHAIN_ATOMS: dict[str, tuple[str, ...]] = {

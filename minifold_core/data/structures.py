@@ -17,14 +17,13 @@ from minifold_core.data.records import Chain
 from minifold_core.residues import (
     BACKBONE_ATOMS,
     MAX_SIDECHAIN_ATOMS,
+    ONE_LETTER,
     SIDECHAIN_ATOMS,
-    THREE_TO_ONE,
 )
 
 if TYPE_CHECKING:
     from biotite.structure import AtomArray
 
-ONE_LETTER = THREE_TO_ONE | {"MSE": "M"}
 ATOM_SLOTS = {
     (letter, atom): slot
     for letter, atoms in SIDECHAIN_ATOMS.items()

@@ -13,9 +13,8 @@ from minifold_core.batch import ProteinBatch
 from minifold_core.data.atoms import read_atoms
 from minifold_core.data.breaks import MAX_C_N, residue_index
 from minifold_core.data.conformers import choose_conformers
-from minifold_core.data.structures import ONE_LETTER
 from minifold_core.errors import RequestError
-from minifold_core.residues import BACKBONE_ATOMS, encode
+from minifold_core.residues import BACKBONE_ATOMS, ONE_LETTER, encode
 
 BETWEEN_CHAINS = 1000
 """Places along the chain from the end of one chain to the beginning of the next."""
