@@ -195,7 +195,7 @@ def sample(
         shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
         print(f"{what} in {out}: {', '.join(shown)}")
-        for line in _how_sure(results):
+        for line in _how_sure(results) if length is None else ():
             print(line)
 
 
@@ -284,8 +284,8 @@ def warn_of_familiar(name: str, weights: Path, chains: Iterable[Chain]) -> None:
 
     if known := familiar(weights, (chain.name for chain in chains)):
         note(
-            f"warning: {name} was trained on {', '.join(known)}, or on relatives: scores "
-            "on them flatter it"
+            f"warning: {name}, or weights that it began from, learned from {', '.join(known)} or "
+            "relatives: scores on them flatter it"
         )
 
 

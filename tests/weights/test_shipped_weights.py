@@ -15,8 +15,10 @@ from minifold_core.cli.sample import warn_of_familiar
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.home import home
+from minifold_core.weights.file import open_weights
 from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
+from minifold_core.weights.io import save_weights
 from minifold_core.weights.known import known_weights
 from minifold_core.weights.own import add, remove
 from weights_files import perturbed, save, sha256
@@ -102,8 +104,8 @@ def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) 
         known.locate()
 
 
-def test_weights_are_told_apart_from_chains_that_they_know(
-    shipped: Path, b30: Path, capsys: pytest.CaptureFixture[str]
+def test_weights_are_told_apart_from_chains_that_they_or_their_parents_know(
+    shipped: Path, b30: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (shipped.parent.parent / "registry.toml").write_text(
         f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{sha256(shipped)}'\n"
@@ -112,10 +114,15 @@ def test_weights_are_told_apart_from_chains_that_they_know(
     chains = list(open_dataset().subset("validation"))
     warn_of_familiar("v20:nano", shipped, chains)
     warn_of_familiar("b30", b30, chains)
-    assert capsys.readouterr().err == (
-        "warning: v20:nano was trained on 1lcd.A, 2ofg.X, or on relatives: scores on them "
-        "flatter it\n"
-    )
+    file, child = open_weights(b30), tmp_path / "child.safetensors"
+    parents = {"parents": {"encoder": sha256(shipped)}}
+    save_weights(child, file.load(), file.header.model_copy(update=parents))
+    warn_of_familiar("child", child, chains)
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {name}, or weights that it began from, learned from 1lcd.A, 2ofg.X or "
+        "relatives: scores on them flatter it"
+        for name in ("v20:nano", "child")
+    ]
 
 
 def test_all_that_ships_here_is_sound(minifold: Minifold) -> None:
