@@ -30,23 +30,38 @@ BEGAN = time.monotonic()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Limits for machines that are slower than the suite was made for."""
-    for name, which in (("--none-after", "tests"), ("--slow-until", "slow tests")):
-        text = f"Skip {which} that would begin later."
+    for name, text in (
+        ("--none-after", "Skip tests that would begin later."),
+        ("--slow-until", "Skip slow tests that would take longer."),
+    ):
         parser.addoption(name, type=float, default=math.inf, metavar="SECONDS", help=text)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests come first: where time runs out, it is slow ones that are left out."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Quick tests come first: where time runs out, it is slow ones that are left out.
+
+    Of these the longest come first, which the other workers need not wait for then.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, float]:
+        slow = item.get_closest_marker("slow")
+        return slow is not None, -_seconds(slow) if slow else 0.0
+
+    items.sort(key=place)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin nothing when the time is up; the summary counts what was left out."""
-    limit = item.config.getoption("--none-after")
-    if item.get_closest_marker("slow"):
-        limit = min(limit, item.config.getoption("--slow-until"))
-    if time.monotonic() - BEGAN > limit:
-        pytest.skip(f"more than {limit:.0f} s had passed")
+    passed = time.monotonic() - BEGAN
+    late = passed > item.config.getoption("--none-after")
+    if slow := item.get_closest_marker("slow"):
+        late |= passed + _seconds(slow) > item.config.getoption("--slow-until")
+    if late:
+        pytest.skip("no time was left")
+
+
+def _seconds(slow: pytest.Mark) -> float:
+    return float(slow.kwargs.get("seconds", 10))
 
 
 @pytest.fixture(scope="session", autouse=True)

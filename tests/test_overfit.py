@@ -18,7 +18,7 @@ from minifold_core.gates.record import Outcome
 from minifold_core.recipe import Recipe, load_recipe
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=500)
 def test_v13_nano_learns_one_chain_by_heart(tmp_path: Path) -> None:
     """DDIM from noise alone returns the training chain: TM > 0.95 (gate 3)."""
 

@@ -80,7 +80,7 @@ def atoms(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=150)
 def test_no_run_of_any_version_knows_that_a_plugin_is_installed(tmp_path: Path) -> None:
     ours, theirs = tmp_path / "without", tmp_path / "with"
     assert work(ours, "", "--no-plugins") == "False"
