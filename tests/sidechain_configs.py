@@ -11,6 +11,18 @@ GIVEN = Port("given_backbone", "B,L,4,3", width=3)
 BACKBONE = Port("backbone", "B,L,4,3", width=3)
 SIDECHAIN = Port("sidechain", "B,L,10,3", width=3)
 BURIAL = Port("burial", "B,L")
+PACKER = """
+schema = 1
+[encoder]
+component = "given"
+[heads.atoms]
+component = "atoms"
+[losses.atoms]
+weight = 1.0
+[training]
+learning_rate = 1e-3
+"""
+"""A recipe of these parts."""
 
 
 class AtomsConfig(ComponentConfig):

@@ -28,21 +28,11 @@ from minifold_core.weights.file import WeightsFile, open_weights
 from minifold_core.weights.plan import Plan, plan_migration
 from minifold_core.weights.structure import Structure
 from minifold_core.weights.verify import verify
+from sidechain_configs import PACKER
 from weights_files import save
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
 EMBEDDINGS = ["--with", "encoder=embeddings", "--set", "encoder.d_embedding=12"]
-GIVEN = """
-schema = 1
-[encoder]
-component = "given"
-[heads.atoms]
-component = "atoms"
-[losses.atoms]
-weight = 1.0
-[training]
-learning_rate = 1e-3
-"""
 VERSIONS = [n for n, p in find_versions().items.items() if p.origin.distribution == "minifold"]
 
 
@@ -144,7 +134,7 @@ def test_a_backbone_that_is_given_is_there(
         ComponentSpec("head", "atoms", f"{config}:AtomsConfig", f"{part}:AtomsHead", "-"),
         ComponentSpec("loss", "atoms", f"{config}:AtomsLossConfig", f"{part}:AtomsLoss", "-"),
     )
-    (tmp_path / "packer.toml").write_text(GIVEN)
+    (tmp_path / "packer.toml").write_text(PACKER)
     own = moved(load_recipe(tmp_path / "packer.toml"), tmp_path)
     seen: list[dict[str, Tensor]] = []
     own.model.part("encoder").register_forward_pre_hook(

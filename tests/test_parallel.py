@@ -44,10 +44,10 @@ def together(training: list[str], tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
-def torchrun(*arguments: str) -> subprocess.Popen[str]:
+def torchrun(*arguments: str, code: str = CODE) -> subprocess.Popen[str]:
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     return subprocess.Popen(
-        [sys.executable, *launcher, "--no-python", sys.executable, "-c", CODE, *arguments],
+        [sys.executable, *launcher, "--no-python", sys.executable, "-c", code, *arguments],
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
@@ -67,12 +67,7 @@ def test_what_one_process_has_to_say_all_learn() -> None:
         "    assert group.first_word('late' if group.rank else '') == 'late'\n"
         "    assert group.first_word('') == ''"
     )
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    subprocess.run(
-        [sys.executable, *launcher, "--no-python", sys.executable, "-c", code],
-        env=ENVIRONMENT,
-        check=True,
-    )
+    finish(torchrun(code=code))
 
 
 def losses(run: Path) -> list[dict[str, float]]:

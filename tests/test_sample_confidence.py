@@ -58,6 +58,14 @@ def header(text: str) -> str:
     return " ".join(text.split("\nATOM")[0].replace("REMARK   6", "").split())
 
 
+def test_without_a_sequence_there_is_nothing_to_be_sure_of(
+    minifold: Minifold, weights: Path, tmp_path: Path
+) -> None:
+    done = minifold("sample", weights, "--length", 20, "--steps", 2, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "pLDDT" not in done.stdout
+
+
 @pytest.mark.parametrize("suffix", ["pdb", "cif"])
 def test_files_say_how_sure_the_model_is_of_each_residue(
     minifold: Minifold, weights: Path, tmp_path: Path, suffix: str

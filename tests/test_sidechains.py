@@ -26,19 +26,9 @@ from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.residues import MASK, SIDECHAIN_ATOMS, UNK
 from minifold_core.testing import ConformanceError, check_component
 from minifold_core.training.objective import Objective
+from sidechain_configs import PACKER
 
 CHAINS = sorted(open_dataset(), key=lambda chain: len(chain.sequence))[:3]
-PACKER = """
-schema = 1
-[encoder]
-component = "given"
-[heads.atoms]
-component = "atoms"
-[losses.atoms]
-weight = 1.0
-[training]
-learning_rate = 1e-3
-"""
 
 
 def spec(kind: Kind, name: str, config: str, implementation: str) -> ComponentSpec:

@@ -214,7 +214,7 @@ def test_one_bad_batch_is_skipped_and_named_and_the_weights_stay(
     assert stepper.skipped == 0
 
 
-class Second(Group):
+class WithAnother(Group):
     """The first of two processes, the other of which has a loss that is not finite."""
 
     def highest(self, value: int) -> int:
@@ -226,7 +226,7 @@ class Second(Group):
 
 def test_a_bad_batch_of_another_process_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     made = trainer()
-    made.stepper.group = Second()
+    made.stepper.group = WithAnother()
     assert made.stepper.take([batch_of(made, [0])], 2, 1, 1e-3).health["skipped"] == 1
     assert "step 1 skipped: loss is not finite for 1abc.A" in capsys.readouterr().err
 

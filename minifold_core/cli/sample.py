@@ -195,8 +195,9 @@ def sample(
         shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
         print(f"{what} in {out}: {', '.join(shown)}")
-        for line in _how_sure(results) if length is None else ():
-            print(line)
+        if length is None:  # else there is no sequence to be sure of
+            for line in _how_sure(results):
+                print(line)
 
 
 def _how_sure(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

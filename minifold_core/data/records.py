@@ -68,14 +68,14 @@ class Chain:
         return self.backbone[:, 1]
 
     @property
-    def whole(self) -> bool:
-        """Whether no residue is missing and every Cα is known."""
-        return bool(self.ca_mask.all() and (np.diff(self.residue_index) == 1).all())
-
-    @property
     def ca_mask(self) -> NDArray[np.bool_]:
         """[L] True where the Cα is known."""
         return self.backbone_mask[:, 1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether no residue is missing and every Cα is known."""
+        return bool(self.ca_mask.all() and (np.diff(self.residue_index) == 1).all())
 
     def window(self, start: int, stop: int) -> Chain:
         """The residues ``start`` to ``stop`` (exclusive), indexed from 0 again."""

@@ -70,13 +70,14 @@ class Figures:
         if not self.rows:
             return "The recipe names no metric, so there is nothing to judge the model by."
         judged = [row for row in self.rows if row.gain and row.gain.interval]
+        gains = [row.gain for row in judged if row.gain]
         above = [row.name for row in judged if row.sign > 0]
         worse = [row.name for row in judged if row.sign < 0]
         if not judged:
             return f"Fewer than {FEWEST_CHAINS} chains: too few to tell the model from the floors."
         parts = [f"{len(above)} of {len(judged)} figures clear their floors"]
         parts += [f"worse: {', '.join(worse)}"] if worse else []
-        few = min((row.gain for row in judged if row.gain), key=lambda gain: gain.n)
+        few = min(gains, key=lambda gain: gain.n)
         return "; ".join(parts) + " (95 % bootstrap intervals over chains)." + few.caution
 
     def to_dict(self) -> dict[str, Any]:
