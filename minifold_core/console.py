@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
 
-PLAIN_INTERVAL_S = 10.0
-"""Seconds between two progress lines when stderr is no terminal."""
+PLAIN_INTERVAL_S = 10.0, 60.0
+"""Shortest and longest time between two progress lines when stderr is no terminal, in seconds."""
+PLAIN_SHARE = 0.25
+"""Between those, the share of the time that the work has taken so far."""
 
 
 def first_process() -> bool:
@@ -33,16 +35,15 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int, done: int = 0, lines: int = 0) -> Iterator[Advance]:
+def progress(what: str, total: int, done: int = 0) -> Iterator[Advance]:
     """Show the progress of long work: what is done, what it says, and how long it will take.
 
-    A rich bar on a terminal, a plain line every few seconds elsewhere.
+    A rich bar on a terminal; plain lines elsewhere, which get rarer the longer the work takes.
 
     Args:
         what: a word for it.
         total: its steps.
         done: those that were done before.
-        lines: plain lines at most, the last one when all is done; 0 sets no limit.
     """
     if sys.stderr.isatty() and first_process():
         from rich.console import Console
@@ -55,17 +56,16 @@ def progress(what: str, total: int, done: int = 0, lines: int = 0) -> Iterator[A
             yield lambda steps, words="": bar.update(task, advance=steps, words=words)
         return
 
-    before, began, told, mark = done, time.monotonic(), time.monotonic(), done
+    shortest, longest = PLAIN_INTERVAL_S
+    before = done
+    began = told = time.monotonic()
 
     def advance(steps: int, words: str = "") -> None:
-        nonlocal done, told, mark
+        nonlocal done, told
         done += steps
         now = time.monotonic()
-        due = now - told >= PLAIN_INTERVAL_S
-        if lines:
-            due = done >= total or (due and (done - mark) * lines >= total)
-        if due:
-            told, mark = now, done
+        if now - told >= min(max(shortest, PLAIN_SHARE * (told - began)), longest):
+            told = now
             left = timedelta(seconds=round((total - done) * (now - began) / max(done - before, 1)))
             note(f"{what}: {done}/{total} · {left} left{words and ' · '}{words}")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from minifold_core import console
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import RequestError
 from minifold_core.gates import inputs
@@ -107,21 +106,3 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=r"gates\.json is damaged .*move it away"):
             Kept(tmp_path, EMPTY)
         assert path.read_text() == text
-
-
-def test_progress_without_a_terminal_is_a_handful_of_lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr(console.time, "monotonic", lambda: float(next(clock)))
-    with console.progress("training", 240, 7, lines=5) as advance:
-        for _ in range(7, 240):
-            advance(1)
-    told = capsys.readouterr().err.splitlines()
-    assert [line.split(" ")[1] for line in told] == [f"{7 + 48 * n}/240" for n in range(1, 5)] + [
-        "240/240"
-    ]
-    with console.progress("training", 240) as advance:
-        for _ in range(9):
-            advance(1)
-    assert len(capsys.readouterr().err.splitlines()) == 3, "one each ten seconds"

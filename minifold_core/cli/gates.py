@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from minifold_core.recipe import Recipe
 
 
-PROGRESS_LINES = 5
-"""Of each training and each sampling, where stderr is no terminal."""
-
-
 def gates(
     versions: Annotated[
         list[str], typer.Argument(metavar="VERSION...", help="Versions' ids or recipe files.")
@@ -133,7 +129,7 @@ def _load(
 
 @contextmanager
 def _progress(what: str, total: int, done: int) -> Iterator[Advance]:
-    with progress(what, total, done, PROGRESS_LINES) as advance:
+    with progress(what, total, done) as advance:
         yield trimming(advance)
 
 
