@@ -20,7 +20,7 @@ from minifold_core.weights.apply import apply
 from minifold_core.weights.file import WeightsFile, open_weights
 from minifold_core.weights.header import read_header
 from minifold_core.weights.initial import Migration, begin
-from minifold_core.weights.io import components_of, load_model
+from minifold_core.weights.io import components_of, load_model, save_weights
 from minifold_core.weights.plan import Plan, plan_migration
 from minifold_core.weights.report import Report
 from minifold_core.weights.structure import Structure
@@ -278,8 +278,21 @@ def test_trunk_only_is_carried_out_when_asked_and_recorded(
     done = minifold("migrate", v12b, "--to", "v11b", "--allow-mismatch", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "MISMATCH ALLOWED" in done.stdout
-    assert "denoiser" not in read_header(out).parents
-    load_model(out)
+    header = read_header(out)
+    assert "denoiser" not in header.parents
+    sampled = minifold("sample", out, "--length", 20, "--steps", 2, "--out", tmp_path / "samples")
+    assert sampled.returncode == 0, sampled.stderr
+    assert f"denoiser of {out} started fresh when it was migrated" in sampled.stderr
+
+    again = ("migrate", out, "--to", "v11b", "--out")
+    on = [tmp_path / name for name in ("drawn.safetensors", "trained.safetensors")]
+    assert minifold(*again, on[0]).returncode == 0
+    assert "denoiser" in read_header(on[0]).untrained, "it was carried, but as it was drawn"
+    trained = header.model_copy(update={"step": 1})
+    assert "denoiser" not in trained.untrained
+    save_weights(out, load_model(out)[0].state_dict(), trained)
+    assert minifold(*again, on[1]).returncode == 0
+    assert "denoiser" not in read_header(on[1]).untrained
 
 
 def test_the_page_of_migrations_is_up_to_date() -> None:

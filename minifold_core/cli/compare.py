@@ -199,22 +199,19 @@ def _measure(
     no_cost: bool,
 ) -> Measured:
     from minifold_core.cli.platform import choose_device, choose_precision
-    from minifold_core.cli.sample import sampling_settings, warn_of_familiar
+    from minifold_core.cli.sample import sampling_settings, warn_of_familiar, warn_of_untrained
     from minifold_core.comparison.cost import CostPlan
     from minifold_core.comparison.measured import measure
     from minifold_core.comparison.measuring import Plan
     from minifold_core.data.dataset import open_dataset
-    from minifold_core.weights.header import RANDOM
 
-    for side in sides:
-        if any(each.header and each.header.encoder == RANDOM for each in side.members):
-            note(f"warning: the frozen encoder of {side.label} is random (train --encoder-from)")
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     chains = list(dataset.subset(split))
     for member in (each for side in sides for each in side.members):
-        if member.weights:
+        if member.weights and member.header:
+            warn_of_untrained(member.name, member.header)
             warn_of_familiar(member.name, member.weights, chains)
     chosen = choose_device(device)
     plan = Plan(

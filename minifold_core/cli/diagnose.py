@@ -10,7 +10,7 @@ import typer
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import check_out, emit_json, say, show
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device, trimming
-from minifold_core.cli.sample import SplitOption, WeightsArgument, warn_of_random_encoder
+from minifold_core.cli.sample import SplitOption, WeightsArgument, warn_of_untrained
 from minifold_core.console import note, progress
 from minifold_core.results import write_json
 
@@ -42,7 +42,7 @@ def diagnose(
 
     check_out(out)
     model, header = load_model(weights)
-    warn_of_random_encoder(header)
+    warn_of_untrained(str(weights), header)
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")

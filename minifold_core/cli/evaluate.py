@@ -23,7 +23,7 @@ from minifold_core.cli.sample import (
     sampling_settings,
     warn_of_familiar,
     warn_of_guidance,
-    warn_of_random_encoder,
+    warn_of_untrained,
 )
 from minifold_core.console import note, progress
 from minifold_core.errors import RequestError
@@ -97,7 +97,7 @@ def evaluate(
             raise RequestError(f"--{name} and --sweep {name}=... are both given; choose one")
     file = find_weights(weights)
     model, header = load_model(file)
-    warn_of_random_encoder(header)
+    warn_of_untrained(str(weights), header)
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")

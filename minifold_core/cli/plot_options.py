@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minifold_core.cli.platform import choose_device
-from minifold_core.cli.sample import warn_of_random_encoder
+from minifold_core.cli.sample import warn_of_untrained
 from minifold_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def load_subject(weights: Path, device: str) -> tuple[FoldModel, str]:
 
     chosen = choose_device(device)
     model, header = load_model(weights)
-    warn_of_random_encoder(header)
+    warn_of_untrained(str(weights), header)
     return model.to(chosen), f"{model.recipe.id}, step {header.step}"
 
 

@@ -145,7 +145,7 @@ def sample(
         )
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance, temperature)
     process.trajectory(settings.steps)  # refuses more steps than there are noise levels
-    warn_of_random_encoder(header)
+    warn_of_untrained(str(weights), header)
     tell_of_unusual(targets)
     paths = structure_paths(out, targets, count, file_format, trajectory)
     embedded = file_sha256(embeddings) if embeddings else ""
@@ -290,13 +290,18 @@ def warn_of_familiar(name: str, weights: Path, chains: Iterable[Chain]) -> None:
         )
 
 
-def warn_of_random_encoder(header: Header) -> None:
-    """Tell the user when the model hardly knows what it reads."""
+def warn_of_untrained(name: str, header: Header) -> None:
+    """Tell the user when parts of a model were never trained."""
     from minifold_core.weights.header import RANDOM
 
+    untrained = header.untrained
     if header.encoder == RANDOM:
+        untrained.remove("encoder")
+        note(f"warning: the frozen encoder of {name} is random (minifold train --encoder-from)")
+    if untrained:
         note(
-            "warning: the frozen encoder of these weights is random (minifold train --encoder-from)"
+            f"warning: {', '.join(untrained)} of {name} started fresh when it was migrated, and "
+            "nothing was trained since: what depends on it means nothing"
         )
 
 

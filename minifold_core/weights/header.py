@@ -54,6 +54,18 @@ class Header(Section):
     metrics: dict[str, float] = Field(default_factory=dict)
     migrations: list[dict[str, Any]] = Field(default_factory=list)
 
+    @property
+    def untrained(self) -> list[str]:
+        """The slots with weights as they were drawn, a migration's fresh ones too."""
+        found = ["encoder"] if self.encoder == RANDOM else []
+        if self.step:
+            return found
+        for report in self.migrations:
+            if report["source"].get("step"):
+                found.clear()
+            found += [row["slot"] for row in report["rows"] if row["verdict"] == "fresh"]
+        return list(dict.fromkeys(found))
+
     def read_recipe(self, origin: str) -> Recipe:
         """The recipe, checked against what is installed.
 
