@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minifold_core.errors import RequestError
 from minifold_core.placing import MissingPort, Step, place
 from minifold_core.port_advice import refusal
-from minifold_core.ports import NOISE_PORTS, SAMPLED_PORT, TRUTH_PORTS, Port
+from minifold_core.ports import NOISE_PORTS, TRUTH_PORTS, Port
 from minifold_core.recipe import Recipe, load_recipe
 from minifold_core.recipe_tree import FULL
 
@@ -28,7 +28,8 @@ class Wiring:
 
     Attributes:
         steps: the slots in the order of computation.
-        idle: slots that no active loss can reach; they are built but not trained.
+        idle: slots that no active loss can reach; they are built but not trained. What judges
+            finished structures has no part in training and is neither idle nor unused.
         unused: ports that are given but that no active loss, metric or trained slot reads, by slot.
     """
 
@@ -82,15 +83,10 @@ def wire(recipe: Recipe) -> Wiring:
         placed = place(recipe)
     except MissingPort as missing:
         raise RequestError(refusal(recipe, missing.who, missing.need)) from None
-    noise = (*NOISE_PORTS, SAMPLED_PORT) if recipe.process else ()
+    noise = NOISE_PORTS if recipe.process else ()
     known = placed.trunk | placed.state | {port.name: port for port in noise}
     reached = _check_losses(recipe, known)
     watched = _check_metrics(recipe, known)
-    if SAMPLED_PORT.name in reached and not recipe.training.rollouts:
-        raise RequestError(
-            f"'{recipe.id}' has a loss of sampled structures and never samples in training. Use "
-            "--set training.rollouts=0.1"
-        )
     if recipe.coordinates.scale == "rg":
         way_out = "--set coordinates.scale=fixed"
         if "log_rg" not in placed.trunk:
@@ -163,12 +159,13 @@ def _wiring(steps: list[Step], reached: set[str], watched: set[str]) -> Wiring:
     wiring = Wiring(tuple(steps), (), {})
     busy = wiring.needed_for(reached)
     read = (reached | watched).union(*(step.reads for step in steps if step.slot.path in busy))
+    trained = [step for step in steps if not step.finished]
     unused = {
         step.slot.path: missing
-        for step in steps
+        for step in trained
         if (missing := tuple(n for n in step.gives.values() if n not in read))
     }
-    idle = tuple(step.slot.path for step in steps if step.slot.path not in busy)
+    idle = tuple(step.slot.path for step in trained if step.slot.path not in busy)
     return Wiring(tuple(steps), idle, unused)
 
 

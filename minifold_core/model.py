@@ -45,10 +45,8 @@ class FoldModel(nn.Module):
         if recipe.coordinates.scale == "rg":
             needed.add("log_rg")
         self._for_sampling = wiring.needed_for(needed)
-        self.judges = any(SAMPLED_PORT.name in step.reads for step in wiring.steps)
-        """Whether a head judges finished structures."""
         given = {name for s in wiring.steps if s.per_state for name in s.gives.values()}
-        self.changing = frozenset(given | {"snr", SAMPLED_PORT.name})
+        self.changing = frozenset(given | {"snr"})
         """Ports whose values differ from one noise level to the next."""
         ports = embedding_ports(recipe).values()
         self._needs_embeddings = any(not port.optional for port in ports)
@@ -148,7 +146,7 @@ class FoldModel(nn.Module):
             for s in self.wiring.steps
             if s.per_state
             and s.slot.path != "denoiser"
-            and (SAMPLED_PORT.name in prediction or SAMPLED_PORT.name not in s.reads)
+            and (SAMPLED_PORT.name in prediction or not s.finished)
         )
         return self._new(heads, trunk | prediction | {"mask": mask, "scale": scale})
 

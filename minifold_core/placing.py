@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minifold_core.components import SLOT_KINDS
 from minifold_core.errors import RequestError
 from minifold_core.head_order import in_order
-from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, READ_OUT_PORTS, STATE_PORTS, Port
+from minifold_core.ports import (
+    DATA_PORTS,
+    GIVEN_PORTS,
+    READ_OUT_PORTS,
+    SAMPLED_PORT,
+    STATE_PORTS,
+    Port,
+)
 from minifold_core.recipe import Recipe, Slot
 
 
@@ -22,6 +29,7 @@ class Step:
         gives: the component's own port name to the name under which the model knows it.
         widths: port name to the size of its last axis, for the component's constructor.
         per_state: False for what depends on the sequence alone and is computed once per protein.
+        finished: whether it judges finished structures, which are there in sampling alone.
     """
 
     slot: Slot
@@ -29,6 +37,7 @@ class Step:
     gives: dict[str, str]
     widths: dict[str, int]
     per_state: bool
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Placed:
     Attributes:
         steps: the slots in the order of computation.
         trunk: the data's ports and those given before the denoiser, by name.
-        state: those that the denoiser and what stands behind it give.
+        state: those that the denoiser and what stands behind it give, in training too.
     """
 
     steps: list[Step]
@@ -66,8 +75,9 @@ def place(recipe: Recipe) -> Placed:
     given = () if "denoiser" in recipe.slots else GIVEN_PORTS
     trunk = {port.name: port for port in (*DATA_PORTS, *given)}
     state: dict[str, Port] = {}
+    judged: dict[str, Port] = {}
     noised = {port.name: port for port in STATE_PORTS}
-    finished = {port.name: port for port in READ_OUT_PORTS}
+    read_out = {port.name: port for port in READ_OUT_PORTS}
     steps: list[Step] = []
     for path in (p for p in SLOT_KINDS if p in recipe.slots):
         if path == "denoiser":
@@ -75,12 +85,14 @@ def place(recipe: Recipe) -> Placed:
         else:
             steps.append(_step(recipe.slots[path], trunk, trunk, False))
     for slot in in_order([s for path, s in recipe.slots.items() if path.startswith("heads.")]):
-        needs = [p for p in slot.config.needs() if not p.optional]
-        per_state = any(p.name not in trunk for p in needs)
-        if per_state:
-            steps.append(_step(slot, trunk | state | finished, state, True))
+        needs = slot.config.needs()
+        if not any(p.name not in trunk for p in needs if not p.optional):
+            steps.append(_step(slot, trunk, trunk, False, taken=state | judged))
+        elif any(p.name == SAMPLED_PORT.name or p.name in judged for p in needs):
+            there = trunk | state | read_out | judged
+            steps.append(replace(_step(slot, there, judged, True), finished=True))
         else:
-            steps.append(_step(slot, trunk, trunk, False, taken=state))
+            steps.append(_step(slot, trunk | state | read_out, state, True, taken=judged))
     return Placed(steps, trunk, state)
 
 

@@ -10,7 +10,7 @@ from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec
 from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
 from minifold_core.placing import MissingPort, model_port, place
-from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, NOISE_PORTS, SAMPLED_PORT, Port
+from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, NOISE_PORTS, Port
 from minifold_core.recipe import Recipe, Slot
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def refusal(recipe: Recipe, who: str, need: Port, way_out: str = "", verb: str =
 
 def losses_for(recipe: Recipe, wiring: Wiring, path: str) -> list[str]:
     """The installed losses that would train a slot, by name: they read what it leads to."""
-    there = {port.name for port in (*DATA_PORTS, SAMPLED_PORT)}
+    there = {port.name for port in DATA_PORTS}
     there |= {port.name for port in NOISE_PORTS} if recipe.process else set()
-    there |= {name for step in wiring.steps for name in step.gives.values()}
+    there |= {name for step in wiring.steps if not step.finished for name in step.gives.values()}
     found = []
     for spec in _specs(("loss",)):
         config = recipe.losses[spec.name].config if spec.name in recipe.losses else _default(spec)

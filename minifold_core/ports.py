@@ -10,7 +10,7 @@ Names in use::
     coords_t [B,L,3]  t [B]  snr [B]  coords_prev [B,L,3]    the noised state and self-conditioning;
                                                              snr also for losses
     scale [B]  sampled [B,L,3]                               ångström per model unit and a finished
-                                                             structure, for heads and their losses
+                                                             structure, for heads
     single [B,L,d]  contacts [B,L,L]  pair [B,L,L,p]         encoders and pair stacks
     aux_pair [B,L,L,p]                                       given by a pair stack in aux_pair_stack
     coords [B,L,3]  rotations [B,L,3,3]                      denoisers
@@ -18,7 +18,7 @@ Names in use::
     distogram_logits [B,L,L,n]  distogram_edges [B,k]        the head with n = k + 1 classes
     class_logits [B,4]  architecture_logits [B,38]           the CATH head
     residue_logits [B,L,c]  secondary_logits [B,L,c]         heads, 0 off the chain
-    lddt_logits [B,L,50]  plddt [B,L]                        the confidence head
+    plddt [B,L]                                              the confidence head
     sidechain [B,L,10,3]                                     a head, 0 where a residue has no atom
     given_backbone [B,L,4,3]  given_backbone_mask [B,L,4]    native, Å; only without a denoiser
     truth.ca  truth.rotations  truth.backbone  truth.cath  truth.tokens  truth.sidechain
@@ -85,8 +85,8 @@ CONFIDENCE_PORT = Port("plddt", "B,L")
 NOISE_PORTS = (Port("snr", "B"),)
 """What losses may read of the noise level, in a recipe with a process."""
 SAMPLED_PORT = Port("sampled", "B,L,3", width=3)
-"""A finished structure, for heads that judge it: in training the end of a short sampling, in some
-steps (``training.rollouts``); in sampling the sample."""
+"""A finished structure, for heads that judge it. There is none in training: such a head, and what
+reads it, learns nothing and can have no parameters."""
 READ_OUT_PORTS = (Port("scale", "B"), SAMPLED_PORT)
 """What heads behind the denoiser may read beside the trunk and the denoiser's ports."""
 TRUTH_PORTS = (

@@ -22,6 +22,7 @@ from minifold_core.recipe_tree import (
     Meta,
     Source,
     Tree,
+    content,
     flatten,
     is_file,
     nest,
@@ -191,8 +192,8 @@ def recipe_from_tables(tables: Mapping[str, Any], origin: str) -> Recipe:
     meta = Meta.of(tables, origin)
     if meta is None:
         raise RequestError(f"{origin}: its recipe has no table [resolved]")
-    body = {key: table for key, table in tables.items() if key not in ("schema", "resolved")}
-    return validate(Source(meta.id, meta.lineage, flatten(body, origin), (meta.size,), meta.size))
+    tree = flatten(content(tables), origin)
+    return validate(Source(meta.id, meta.lineage, tree, (meta.size,), meta.size))
 
 
 def validate(source: Source) -> Recipe:

@@ -92,10 +92,6 @@ class TrainingConfig(Section):
     noise_copies: int = Field(1, ge=1)
     """Noised states of each protein per step: encoder and pair stack run once, the denoiser for
     every copy."""
-    rollouts: float = Field(0.0, ge=0, le=1)
-    """Share of steps that sample a structure first, without gradients, for heads that judge one."""
-    rollout_steps: int = Field(10, ge=1)
-    """Denoiser calls of such a sampling."""
     random_rotations: bool = False
     """Turn the chain of every noised state at random, for denoisers that are not equivariant."""
     batch_tokens: int = Field(0, ge=0)

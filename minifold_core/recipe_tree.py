@@ -19,6 +19,8 @@ from minifold_core.errors import RequestError, did_you_mean
 FULL = "full"
 SCHEMA = 1
 _META = ("schema", "extends", "resolved")
+_RETIRED = ("rollouts", "rollout_steps")
+"""Settings of training that there were once, and that runs and weights of that time still hold."""
 
 
 class Leaf(NamedTuple):
@@ -235,6 +237,19 @@ class Meta(NamedTuple):
         raise RequestError(f"{origin}: its table [resolved] is damaged")
 
 
+def content(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a recipe without those that describe its file, and without retired settings.
+
+    Those are passed over where a run or weights hold them; in a recipe that a person wrote they are
+    unknown, as any other word is.
+    """
+    found = {key: value for key, value in tables.items() if key not in _META}
+    training = found.get("training")
+    if "resolved" in tables and isinstance(training, dict):
+        found["training"] = {k: v for k, v in training.items() if k not in _RETIRED}
+    return found
+
+
 class File(NamedTuple):
     """A recipe file: its tables without what describes the file itself."""
 
@@ -264,8 +279,8 @@ def _chain(name: str) -> list[File]:
         origin = str(path) if is_file(name) else f"{identifier}/recipe.toml"
         tables = _read_toml(path)
         meta = Meta.of(tables, origin)
-        body = {key: value for key, value in tables.items() if key not in _META}
-        files.append(File(meta.id if meta else identifier, origin, body, meta, is_file(name)))
+        own = meta.id if meta else identifier
+        files.append(File(own, origin, content(tables), meta, is_file(name)))
         name = tables.get("extends", "")
         if not isinstance(name, str):
             raise RequestError(f"{origin}: extends must be the name of a version or a file")

@@ -32,13 +32,12 @@ train pre v15-pre --data "$out/fragments.safetensors" --max-epochs 4 \
 train most v15 --data "$out/chains.safetensors" --init-from "$out/pre" --max-epochs 9 \
   --set training.epochs=11 --set training.schedule.constant_epochs=5 \
   --set training.learning_rate_scale.encoder=0.3
-# These two epochs sample three times as often, for the confidence head.
-train confidence v15 --data "$out/chains.safetensors" --init-from "$out/most" --carry-optimizer \
+train decay v15 --data "$out/chains.safetensors" --init-from "$out/most" --carry-optimizer \
   --set training.epochs=2 --set training.schedule.warmup_epochs=0 \
   --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
-  --set training.learning_rate_scale.encoder=0.3 --set training.rollouts=0.3
+  --set training.learning_rate_scale.encoder=0.3
 # Bonds in Å² instead of a hundredth of that, once there is a fold to keep.
-train bonds v15 --data "$out/chains.safetensors" --init-from "$out/confidence" \
+train bonds v15 --data "$out/chains.safetensors" --init-from "$out/decay" \
   --set training.epochs=1 --set training.schedule.warmup_epochs=0 \
   --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
   --set training.learning_rate_scale.encoder=0.3 \

@@ -90,6 +90,11 @@ class IdleHead(SoundHead):
         self.spare = nn.Linear(2, 2)
 
 
+class JudgingHead(SoundHead):
+    def forward(self, *, sampled: Tensor, **ports: Tensor) -> Features:
+        return super().forward(**ports)
+
+
 class RecomputingHead(SoundHead):
     def marks(self, x: Tensor, mask: Tensor, contacts: Tensor | None) -> Tensor:
         return 2 * x if self.checkpointing else x

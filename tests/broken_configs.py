@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict
 
 from minifold_core.components import ComponentConfig
-from minifold_core.ports import Port
+from minifold_core.ports import SAMPLED_PORT, Port
 
 SINGLE, MASK, CONTACTS = Port("single", "B,L,d"), Port("mask", "B,L"), Port("contacts", "B,L,L")
 COORDS = Port("coords", "B,L,3", width=3)
@@ -25,6 +25,11 @@ class HeadConfig(ComponentConfig):
 class MisspeltHeadConfig(HeadConfig):
     def needs(self) -> tuple[Port, ...]:
         return (Port("sinlge", "B,L,d"), MASK, CONTACTS)
+
+
+class JudgingHeadConfig(HeadConfig):
+    def needs(self) -> tuple[Port, ...]:
+        return (*super().needs(), SAMPLED_PORT)
 
 
 class OpenHeadConfig(HeadConfig):

@@ -1,9 +1,6 @@
-"""The confidence head, its loss and its metric, against biotite's lDDT and closed forms."""
+"""The lDDT that a distogram expects, against biotite's lDDT and against draws of distances."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import replace
 
 import biotite.structure as struc
 import numpy as np
@@ -12,212 +9,101 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from minifold_confidence.config import (
-    ConfidenceHeadConfig,
-    ConfidenceLossConfig,
-    ConfidenceMetricConfig,
-)
-from minifold_confidence.head import ConfidenceHead
-from minifold_confidence.measures import ConfidenceLoss, ConfidenceMetric
-from minifold_core.assembly import assemble
+from minifold_confidence.config import ExpectedLddtConfig
+from minifold_confidence.head import ExpectedLddt
+from minifold_core.assembly import assemble, wire
 from minifold_core.batch import ProteinBatch, Truth
-from minifold_core.data.batching import collate
-from minifold_core.data.dataset import open_dataset
-from minifold_core.errors import RequestError
-from minifold_core.testing import perturb
-from minifold_core.training.objective import Objective
-from weights_files import perturbed
+from minifold_core.recipe import load_recipe
 
-LOSS, METRIC = ConfidenceLoss(ConfidenceLossConfig()), ConfidenceMetric(ConfidenceMetricConfig())
-WIDTHS = {"single": 12, "pair": 6}
+HEAD = ExpectedLddt(ExpectedLddtConfig(), {})
+UNIT = 10.0
 
 
-def head() -> ConfidenceHead:
-    torch.manual_seed(0)
-    config = ConfidenceHeadConfig(hidden=16, distance_bins=12)
-    return perturb(ConfidenceHead(config, WIDTHS), scale=0.5)
+def expected(logits: Tensor, edges: Tensor, mask: Tensor, sampled: Tensor) -> Tensor:
+    """What the head expects of ``sampled`` [B, L, 3] in ångström."""
+    scale = torch.full((len(mask),), UNIT)
+    given = HEAD(
+        distogram_logits=logits,
+        distogram_edges=edges.expand(len(mask), -1),
+        mask=mask,
+        sampled=sampled / UNIT,
+        scale=scale,
+    )
+    assert given.keys() == {"plddt"}
+    return given["plddt"]
 
 
-def ports(batch: ProteinBatch, sampled: Tensor) -> dict[str, Tensor]:
-    """What the head reads: random trunk features beside structures in units of 10 Å."""
-    generator = torch.Generator().manual_seed(1)
-    b, length = batch.mask.shape
-    return {
-        "single": torch.randn(b, length, 12, generator=generator),
-        "pair": torch.randn(b, length, length, 6, generator=generator),
-        "mask": batch.ca_mask,
-        "sampled": sampled,
-        "scale": torch.full((b,), 10.0),
-    }
+def noised(truth: Truth) -> Tensor:
+    """[B, L, 3] native structures in ångström, with noise that comes and goes along the chain."""
+    places = torch.arange(truth.ca.shape[1]) / 8
+    size = 3.0 * places.sin().clamp(min=0)[:, None]
+    noise = torch.randn(truth.ca.shape, generator=torch.Generator().manual_seed(0))
+    return truth.ca * truth.scale[:, None, None] + size * noise
 
 
-def noised(truth: Truth, seed: int = 0) -> Tensor:
-    """[B, L, 3] native structures with noise that comes and goes along the chain."""
-    generator = torch.Generator().manual_seed(seed)
-    places = torch.arange(truth.ca.shape[1]) / 8 + 6 * torch.rand((), generator=generator)
-    size = 0.3 * places.sin().clamp(min=0)[:, None]
-    return truth.ca + size * torch.randn(truth.ca.shape, generator=generator)
-
-
-def biotite_lddt(sampled: Tensor, truth: Truth) -> list[np.ndarray]:
-    """The lDDT of the known residues of each protein; NaN for one that has no neighbour."""
-    found = []
-    for x, y, known, scale in zip(sampled, truth.ca, truth.mask, truth.scale, strict=True):
+def test_of_distances_that_are_known_it_is_biotites_lddt(demo_batch: ProteinBatch) -> None:
+    truth = Truth.of(demo_batch)
+    native, sampled = truth.ca * truth.scale[:, None, None], noised(truth)
+    edges = torch.arange(2.0, 24.0, 0.02)
+    classes = torch.bucketize(torch.cdist(native, native), edges)
+    logits = 50 * torch.nn.functional.one_hot(classes, len(edges) + 1).float()
+    found = expected(logits, edges, truth.mask, sampled)
+    assert not found[~truth.mask].any()
+    for row, known in enumerate(truth.mask):
         pair = []
-        for ca in (y, x):
+        for ca in (native, sampled):
             atoms = struc.AtomArray(int(known.sum()))
-            atoms.coord = (ca * scale)[known].numpy()
+            atoms.coord = ca[row][known].numpy()
             atoms.res_id, atoms.atom_name[:] = np.arange(len(atoms)) + 1, "CA"
             pair.append(atoms)
-        found.append(struc.lddt(*pair, aggregation="residue"))
-    return found
+        wanted = struc.lddt(*pair, aggregation="residue")
+        assert np.ptp(wanted) > 0.5
+        # A distance within a class of one of lDDT's limits may fall on either side of it.
+        off = np.abs(found[row][known].numpy() - wanted)
+        assert (off.max() < 0.03, off.mean() < 0.003) == (True, True), off
 
 
-def test_expected_lddt_is_the_mean_of_the_middles_of_its_classes(demo_batch: ProteinBatch) -> None:
-    made, values = head(), ports(demo_batch, Truth.of(demo_batch).ca)
-    mask, last = demo_batch.ca_mask, made.out[-1]
-    uniform, two = torch.zeros(50), torch.full((50,), -torch.inf)
-    two[[10, 49]] = torch.tensor([math.log(0.25), math.log(0.75)])
-    with torch.no_grad():
-        last.weight.zero_()
-        for bias, wanted in ((uniform, 0.5), (two, 0.25 * 0.21 + 0.75 * 0.99)):
-            last.bias.copy_(bias)
-            given = made(**values)
-            assert_close(given["plddt"][mask], torch.full((int(mask.sum()),), wanted))
-            assert not given["plddt"][~mask].any()
-            assert_close(given["lddt_logits"][mask], bias.expand(int(mask.sum()), 50))
+@pytest.mark.parametrize("edges", [[3.0, 4.1, 7.0, 7.5, 12.0, 16.3, 19.0], [4.5, 9.0], [6.0]])
+def test_it_is_the_quotient_of_two_means_over_draws_of_all_distances(edges: list[float]) -> None:
+    """Classes of any widths, ends of which fall between 15 Å and the limits of lDDT."""
+    generator = torch.Generator().manual_seed(1)
+    length = 5
+    logits = 2 * torch.randn(1, length, length, len(edges) + 1, generator=generator)
+    sampled = 4 * torch.randn(1, length, 3, generator=generator)
+    ends = torch.tensor([0.0, *edges, 30.0]).double()
+    chances = logits[0].double().softmax(-1)
+    drawn = torch.multinomial(chances.flatten(0, 1), 40_000, replacement=True, generator=generator)
+    share = torch.rand(drawn.shape, generator=generator, dtype=torch.float64)
+    true = (ends[drawn] + share * (ends[drawn + 1] - ends[drawn])).unflatten(0, (length, length))
+    error = (true - torch.cdist(sampled[0], sampled[0]).double()[..., None]).abs()
+    counts = (true < 15) & ~torch.eye(length, dtype=torch.bool)[..., None]
+    kept = sum((counts & (error < limit)).sum((1, 2)) for limit in (0.5, 1.0, 2.0, 4.0)) / 4
+    wanted = (kept / counts.sum((1, 2))).float()
+    mask = torch.ones(1, length, dtype=torch.bool)
+    found = expected(logits, torch.tensor(edges), mask, sampled)
+    assert 0.05 < float(wanted.min()) < float(wanted.max()) < 0.95
+    assert_close(found[0], wanted, atol=0.005, rtol=0)
 
 
-def test_it_judges_structures_in_angstrom(demo_batch: ProteinBatch) -> None:
-    made, truth = head(), Truth.of(demo_batch)
-    values = ports(demo_batch, truth.ca)
-    mask = demo_batch.ca_mask
-    with torch.no_grad():
-        before = made(**values)["plddt"]
-        other = values | {"sampled": 5 * truth.ca, "scale": values["scale"] / 5}
-        assert_close(made(**other)["plddt"], before, atol=1e-4, rtol=0)
-        wider = made(**(values | {"sampled": 1.2 * truth.ca}))["plddt"]
-    assert float((wider - before)[mask].abs().max()) > 2e-3
+def test_residues_off_the_mask_and_residues_alone() -> None:
+    generator = torch.Generator().manual_seed(2)
+    edges = torch.linspace(2.3, 21.7, 30)
+    logits = torch.randn(2, 6, 6, 31, generator=generator)
+    sampled = 5 * torch.randn(2, 6, 3, generator=generator)
+    mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0]]).bool()
+    found = expected(logits, edges, mask, sampled)
+    cut = expected(logits[:1, :4, :4], edges, mask[:1, :4], sampled[:1, :4])
+    assert_close(found[0, :4], cut[0])
+    assert not found[~mask].any()
+    assert found[1].tolist() == [0] * 6
+    far = logits.clone()
+    far[..., :-1] = -1e4  # no distance of the truth counts
+    assert not expected(far, edges, mask, sampled).any()
 
 
-@pytest.mark.parametrize("by_size", [False, True])
-def test_the_loss_is_the_cross_entropy_of_biotites_lddt(
-    demo_batch: ProteinBatch, by_size: bool
-) -> None:
-    truth = Truth.of(demo_batch, by_size=by_size)
-    sampled = noised(truth)
-    logits = torch.randn(*truth.mask.shape, 50, generator=torch.Generator().manual_seed(2))
-    found = LOSS({"lddt_logits": logits, "sampled": sampled}, truth)
-    for row, scores in enumerate(biotite_lddt(sampled, truth)):
-        there = np.isfinite(scores)
-        assert len(np.unique((scores[there] * 50).astype(int))) > 8
-        p = logits[row][truth.mask[row]].double().softmax(-1).numpy()[there]
-        classes = np.minimum(np.floor(scores[there] * 50 + 1e-6), 49).astype(int)
-        wanted = -np.log(p[np.arange(len(p)), classes]).mean()
-        assert float(found[row]) == pytest.approx(wanted, abs=2e-3)
-
-
-def test_a_perfect_structure_is_of_the_last_class(demo_batch: ProteinBatch) -> None:
-    truth = Truth.of(demo_batch)
-    sure = torch.full((*truth.mask.shape, 50), -20.0)
-    sure[..., 49] = 20.0
-    assert_close(LOSS({"lddt_logits": sure, "sampled": truth.ca}, truth), torch.zeros(2))
-    even = torch.zeros_like(sure)
-    wanted = torch.full((2,), math.log(50))
-    assert_close(LOSS({"lddt_logits": even, "sampled": noised(truth)}, truth), wanted)
-
-
-def test_residues_without_a_neighbour_are_not_judged(demo_batch: ProteinBatch) -> None:
-    """Where the first residue is far from all others, neither it nor its logits count."""
-    truth = Truth.of(demo_batch)
-    backbone = truth.backbone.clone()
-    backbone[:, 0] += 1000
-    truth = replace(truth, backbone=backbone)
-    sampled = noised(truth)
-    logits = torch.randn(*truth.mask.shape, 50, generator=torch.Generator().manual_seed(2))
-    plddt = torch.rand(truth.mask.shape, generator=torch.Generator().manual_seed(3))
-    other, guess = logits.clone(), plddt.clone()
-    other[:, 0], guess[:, 0] = 50 * torch.randn(50), 9.0
-    one, two = (LOSS({"lddt_logits": x, "sampled": sampled}, truth) for x in (logits, other))
-    assert_close(one, two)
-    one, two = (METRIC({"plddt": x, "sampled": sampled}, truth) for x in (plddt, guess))
-    assert_close(one, two)
-    alone = replace(truth, backbone_mask=truth.backbone_mask & (torch.arange(len(backbone[0])) == 0)
-                    [None, :, None])  # fmt: skip
-    assert LOSS({"lddt_logits": logits, "sampled": sampled}, alone).tolist() == [0, 0]
-    assert all(
-        x.isnan().all() for x in METRIC({"plddt": plddt, "sampled": sampled}, alone).values()
-    )
-
-
-def test_the_metric_is_the_mean_error_beside_that_of_the_chains_mean(
-    demo_batch: ProteinBatch,
-) -> None:
-    truth = Truth.of(demo_batch)
-    sampled, guess = noised(truth), torch.rand(truth.mask.shape)
-    found = METRIC({"plddt": guess, "sampled": sampled}, truth)
-    right = torch.zeros(truth.mask.shape)
-    for row, scores in enumerate(biotite_lddt(sampled, truth)):
-        own = guess[row][truth.mask[row]].numpy()
-        right[row][truth.mask[row]] = torch.from_numpy(scores).float()
-        assert float(found["plddt_error"][row]) == pytest.approx(abs(own - scores).mean(), abs=1e-4)
-        floor = abs(scores.mean() - scores).mean()
-        assert float(found["floor_plddt_error"][row]) == pytest.approx(floor, abs=1e-4)
-    perfect = METRIC({"plddt": right, "sampled": sampled}, truth)["plddt_error"]
-    assert_close(perfect, torch.zeros(2), atol=1e-5, rtol=0)
-
-
-def test_to_be_sure_is_no_reason_to_fold_otherwise(demo_batch: ProteinBatch) -> None:
-    """The loss of confidence trains its head alone: not the trunk, nor the structure it judges."""
-    small = {"encoder.tower_layers": 1, "pair_stack.blocks": 1, "denoiser.layers": 1}
-    model = perturbed("v15", **small)
-    objective, generators = Objective.of(model.recipe), [torch.Generator().manual_seed(0)] * 2
-    trunk = model.trunk(demo_batch, complete=True)
-    sampled = objective.rollout(model, demo_batch, trunk, generators).requires_grad_()
-    noise = objective.noised(demo_batch, generators)
-    features = objective.predict(model, demo_batch, noise, trunk=trunk, sampled=sampled)
-    objective.terms(features, demo_batch)["confidence"].sum().backward()
-    reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    own = {name for name, _ in model.named_parameters() if name.startswith("heads.confidence.")}
-    assert reached == own
-    assert sampled.grad is None
-    # Most steps of a training sample nothing: then there is no such term.
-    without = objective.predict(model, demo_batch, noise, trunk=trunk)
-    assert "confidence" not in objective.terms(without, demo_batch)
-
-
-@pytest.mark.slow
-def test_it_learns_where_a_structure_is_right() -> None:
-    """Beside a trunk that knows the native distances, of structures that it has not seen."""
-    batch = collate([sorted(open_dataset(), key=len)[5]])
-    truth = Truth.of(batch)
-    torch.manual_seed(0)
-    config = ConfidenceHeadConfig(hidden=32, distance_bins=12)
-    made = ConfidenceHead(config, {"single": 12, "pair": 12})
-    true = 10 * torch.cdist(truth.ca, truth.ca)
-    pair = (-((true[..., None] - made.centres) / 2.5).square()).exp()
-
-    def judged(seed: int) -> tuple[dict[str, Tensor], Tensor]:
-        sampled = noised(truth, seed)
-        return made(**(ports(batch, sampled) | {"pair": pair})), sampled
-
-    optimizer = torch.optim.Adam(made.parameters(), lr=2e-2)
-    for step in range(150):
-        given, sampled = judged(step)
-        loss = LOSS({"lddt_logits": given["lddt_logits"], "sampled": sampled}, truth).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    error = floor = 0.0
-    with torch.no_grad():
-        for seed in range(1000, 1005):
-            given, sampled = judged(seed)
-            found = METRIC({"plddt": given["plddt"], "sampled": sampled}, truth)
-            error += float(found["plddt_error"])
-            floor += float(found["floor_plddt_error"])
-    assert error < 0.7 * floor
-
-
-def test_a_loss_of_samples_needs_samples() -> None:
-    with pytest.raises(RequestError, match=r"never samples in training. Use --set training.rollo"):
-        assemble("v15", "nano", values={"training.rollouts": 0.0})
+def test_v15_reads_it_off_in_sampling_alone() -> None:
+    wiring = wire(load_recipe("v15"))
+    assert (wiring.idle, wiring.unused) == ((), {})
+    assert "heads.distance" in wiring.needed_for(["plddt"])
+    assert [s.slot.path for s in wiring.steps if s.finished] == ["heads.confidence"]
+    assert not list(assemble("v15", "nano").heads["confidence"].parameters())

@@ -101,10 +101,10 @@ def test_costs_of_two_models_are_measured_in_turns() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in small.state_dict().items())
 
 
-def test_a_step_is_the_mean_of_those_with_and_without_a_rollout() -> None:
-    def flops(rollouts: float) -> int:
-        values = {"training.rollouts": rollouts, "training.rollout_steps": 2}
-        model = perturbed("v15", **values, **{"denoiser.layers": 1, "training.noise_copies": 1})
+def test_a_step_is_the_mean_of_those_with_and_without_self_conditioning() -> None:
+    def flops(share: float) -> int:
+        values = {"training.self_conditioning": share, "training.noise_copies": 1}
+        model = perturbed("v15", **values)
         plan = CostPlan(length=30, proteins=1, rounds=1)
         (cost,) = measure_cost([("v15", model, None)], CHAINS, plan, CPU)
         return cost.flops

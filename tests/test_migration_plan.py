@@ -85,7 +85,7 @@ def test_the_published_claims(size: str) -> None:
     pre = planned("v15-pre", "v15", size)
     assert not pre.faults
     assert set(pre.carried) == {e.slot for e in pre.expectations} >= {"encoder", "pair_stack"}
-    assert fresh(pre) == {"denoiser", "heads.backbone", "heads.confidence"}
+    assert fresh(pre) == {"denoiser", "heads.backbone"}
     down = planned("v14", "v13", size)
     assert not down.faults
     assert {e.slot for e in down.entries if e.verdict == "dropped"} == {"heads.backbone"}

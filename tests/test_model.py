@@ -151,8 +151,7 @@ def test_every_trainable_parameter_gets_a_gradient(version: str, demo_batch: Pro
     batch = replace(demo_batch, cath=torch.tensor([[1, 2]]).expand(len(demo_batch), 2))
     batch = objective.masked(batch, [torch.Generator().manual_seed(4)] * len(batch))
     noised = at_level(objective, batch, 400)
-    sampled = noised.coords if noised and model.judges else None
-    features = objective.predict(model, batch, noised, self_condition=True, sampled=sampled)
+    features = objective.predict(model, batch, noised, self_condition=True)
     terms = objective.terms(features, batch)
     assert set(terms) == set(model.recipe.active_losses)
     objective.total(terms, 1).sum().backward()

@@ -94,6 +94,22 @@ def test_resolved_tables_make_the_same_recipe_again(tmp_path: Path) -> None:
     assert (again.id, again.size, again.lineage) == ("v13", "nano", LINE)
 
 
+def test_retired_settings_are_passed_over_in_what_a_run_resolved_alone(tmp_path: Path) -> None:
+    recipe = load_recipe("v13", "nano")
+    tables = recipe.to_tables()
+    tables["training"] |= {"rollouts": 0.0, "rollout_steps": 10}
+    assert recipe_from_tables(tables, "weights").to_tables() == recipe.to_tables()
+    path = tmp_path / "recipe.toml"
+    path.write_text(tomli_w.dumps(tables))
+    assert load_recipe(path, "nano").training == recipe.training
+    tables["training"]["rolouts"] = 0.0
+    with pytest.raises(RequestError, match=r"unknown key 'training\.rolouts'"):
+        recipe_from_tables(tables, "weights")
+    path.write_text('extends = "v13"\n[training]\nrollouts = 0.0\n')
+    with pytest.raises(RequestError, match=r"unknown key 'training\.rollouts'"):
+        load_recipe(path)
+
+
 def test_a_users_own_file_extends_a_version(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.toml", 'extends = "v13"\n[losses.fape]\nweight = 2.0\n')
     recipe = load_recipe(path, "nano")

@@ -114,6 +114,12 @@ def test_a_faulty_config_is_caught_by_name(config: str, check: str, sentence: st
         _case(spec("SoundHead", config), check).run()
 
 
+def test_weights_that_nothing_could_train_are_caught() -> None:
+    judging = spec("JudgingHead", "broken_configs:JudgingHeadConfig")
+    with pytest.raises(ConformanceError, match=r"weight cannot be learned: there is no 'sampled'"):
+        _case(judging, "gradients").run()
+
+
 def test_a_preset_that_a_recipe_cannot_hold_is_caught() -> None:
     preset = {"nano": {"limit": None}}
     lossy = spec("SoundHead", "broken_configs:ForgetfulHeadConfig", sizes=preset)

@@ -78,22 +78,6 @@ def test_noise_copies_are_the_mean_over_states_and_the_trunk_is_run_and_judged_o
         torch.testing.assert_close(mean, sum(each) / 3, atol=1e-5, rtol=1e-3)
 
 
-def test_a_rollout_weighs_the_same_among_any_number_of_noise_copies() -> None:
-    found = []
-    for copies in (1, 3):
-        made = trainer(
-            "v15",
-            training__noise_copies=copies,
-            training__rollouts=1.0,
-            training__rollout_steps=2,
-        )
-        gradients(made, [[0, 3]], 2)
-        found.append([p.grad for p in made.stepper.slots["heads.confidence"]])
-    assert any(gradient.abs().max() > 0 for gradient in found[0])
-    for one, among in zip(*found, strict=True):
-        torch.testing.assert_close(one, among, atol=1e-6, rtol=1e-4)
-
-
 def test_every_chain_comes_once_an_epoch_and_in_batches_of_like_length() -> None:
     config = load_recipe("v13").training
     lengths = torch.randint(20, 126, (203,), generator=torch.Generator().manual_seed(0)).tolist()

@@ -141,7 +141,7 @@ def sample(
     if best_of > 1 and not gives_confidence(model):
         raise RequestError(
             f"--best-of: {model.recipe.id} has no confidence head to choose by; leave it out, or "
-            "use weights of a version that has one (minifold list-models --uses confidence)"
+            "use weights of a version that has one (minifold list-models --uses expected_lddt)"
         )
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance, temperature)
     process.trajectory(settings.steps)  # refuses more steps than there are noise levels

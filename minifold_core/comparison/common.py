@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minifold_core.placing import model_port
-from minifold_core.ports import DATA_PORTS, NOISE_PORTS, SAMPLED_PORT, TRUTH_PORTS
+from minifold_core.placing import place
+from minifold_core.ports import NOISE_PORTS, TRUTH_PORTS
 from minifold_core.recipe import LossTerm, Recipe, Slot
 
 TOTAL = "total_fixed"
@@ -55,10 +55,9 @@ class Common:
 
 def measurable(recipe: Recipe) -> dict[str, LossTerm]:
     """The loss terms whose ports the model gives: all that count, and perhaps some of weight 0."""
-    noised = (*NOISE_PORTS, SAMPLED_PORT) if recipe.process else ()
-    given = {port.name for port in (*DATA_PORTS, *TRUTH_PORTS, *noised)}
-    for path, slot in recipe.slots.items():
-        given |= {model_port(path, port.name) for port in slot.config.gives()}
+    placed = place(recipe)
+    noised = NOISE_PORTS if recipe.process else ()
+    given = {*placed.trunk, *placed.state, *(port.name for port in (*TRUTH_PORTS, *noised))}
     return {
         name: term
         for name, term in recipe.losses.items()

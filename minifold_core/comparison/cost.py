@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +20,6 @@ from minifold_core.training.parallel import Group
 from minifold_core.training.stepper import Stepper
 
 TRAINING, SAMPLING = "a training step", "a sample"
-CHANCES = ("self_conditioning", "rollouts")
-"""What a training step does by chance, as its settings are called."""
-
 STEPS_FOR_PEAK = 2
 """Steps of the sampler after which its peak does not rise: the second is self-conditioned."""
 
@@ -114,8 +109,8 @@ def measure_cost(
     """Count and time training steps and samples, all sides in turn, round after round.
 
     Other load on the machine then slows all alike. A training step is what ``train`` does for one
-    batch, optimizer and average included, at a learning rate of 0; of what it does by chance
-    (:data:`CHANCES`) the mean is taken. A sample is that of one protein, the trunk included.
+    batch, optimizer and average included, at a learning rate of 0; of steps with self-conditioning
+    and without the mean is taken. A sample is that of one protein, the trunk included.
 
     Args:
         models: label, model on ``device`` and the sampler's settings; they stay as they are.
@@ -186,10 +181,10 @@ def _training(
     stepper = Stepper(model, device, precision, 0, Group())
     config = stepper.config
 
-    def step(chosen: tuple[float, ...]) -> Work:
+    def step(chance: float) -> Work:
         def work() -> None:
             model.train()
-            stepper.config = config.model_copy(update=dict(zip(CHANCES, chosen, strict=True)))
+            stepper.config = config.model_copy(update={"self_conditioning": chance})
             stepper.take([batch], len(batch), config.epochs, 0.0)
 
         return work
@@ -198,18 +193,15 @@ def _training(
         moments = (v for each in stepper.optimizer.state.values() for v in each.values())
         return tensor_bytes([*model.state_dict().values(), *stepper.ema.tensors.values(), *moments])
 
-    chances = [getattr(config, name) for name in CHANCES]
-    parts = [
-        (math.prod(p if c else 1 - p for p, c in zip(chances, chosen, strict=True)), step(chosen))
-        for chosen in itertools.product((0.0, 1.0), repeat=len(CHANCES))
-    ]
+    again = config.self_conditioning
+    parts = ((1 - again, step(0.0)), (again, step(1.0)))
     return _Task(
         label,
         TRAINING,
         f"{len(nearest)} chains of {', '.join(str(len(chain)) for chain in nearest)} residues, "
         f"{precision}",
         tuple((share, work) for share, work in parts if share),
-        step(tuple(float(chance > 0) for chance in chances)),
+        step(float(again > 0)),
         held,
         lambda: stepper.optimizer.zero_grad(set_to_none=True),
     )

@@ -142,8 +142,7 @@ def chain_values(
         own = [rows[name] for name in seen.names]
         suffix = bin_suffix(seen.levels) if seen.levels else ""
         active = {name: seen.terms[name] for name in model.recipe.active_losses}
-        counted = objective.steady(active)
-        terms = seen.terms | {TOTAL: objective.total(counted, None)}
+        terms = seen.terms | {TOTAL: objective.total(active, None)}
         for values, found in ((losses, terms), (figures, seen.figures)):
             for name, value in found.items():
                 column = values.setdefault(

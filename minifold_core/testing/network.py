@@ -66,8 +66,7 @@ def readable(kind: Kind) -> set[str]:
     before = KINDS if kind in ("loss", "metric") else KINDS[: KINDS.index(kind) + 1]
     there = {port.name for port in DATA_PORTS} | set(givers(before))
     there |= {port.name for port in (STATE_PORTS if kind == "denoiser" else GIVEN_PORTS)}
-    judged = (*NOISE_PORTS, SAMPLED_PORT)
-    later = {"head": READ_OUT_PORTS, "loss": judged, "metric": judged}
+    later = {"head": READ_OUT_PORTS, "loss": NOISE_PORTS, "metric": NOISE_PORTS}
     return there | {port.name for port in later.get(kind, ())}
 
 
@@ -227,6 +226,7 @@ def backward(given: dict[str, Tensor]) -> bool:
 
 def gradients(subject: Subject) -> None:
     """Every weight has a finite gradient, and recomputing activations does not change it."""
+    judges = any(port.name == SAMPLED_PORT.name for port in subject.reads)
     found = []
     for checkpointing in (False, True):
         component = subject.build().train()
@@ -235,6 +235,10 @@ def gradients(subject: Subject) -> None:
             torch.manual_seed(3)
             backward(subject.run(component, subject.values()))
         for name, weight in component.named_parameters():
+            expect(
+                not (judges and weight.requires_grad),
+                f"{name} cannot be learned: there is no '{SAMPLED_PORT.name}' in training",
+            )
             expect(
                 weight.grad is not None or not weight.requires_grad,
                 f"{name} has no gradient: no output depends on it",

@@ -137,11 +137,9 @@ def _losses(
     means = validate(model, objective, _batches(model, chains), epoch=1).means()
     labels = [f"t{b.start}-{b.stop}" for b in noise_bins(objective.process) if b]
     total_bins = dict.fromkeys(labels, 0.0)
-    counted = objective.steady(weights)
-    for term in weights:
+    for term, weight in weights.items():
         bins = {label: means[f"val/{term}@{label}"] for label in labels}
-        if weight := counted.get(term):
-            total_bins = {label: total_bins[label] + weight * bins[label] for label in labels}
+        total_bins = {label: total_bins[label] + weight * bins[label] for label in labels}
         yield TermLoss(term, means[f"val/{term}"], bins, _shares(bins))
     yield TermLoss("total", means["val/total_fixed"], total_bins, _shares(total_bins))
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.components import ComponentConfig
-from minifold_core.diffusion.sampler import sample
 from minifold_core.errors import RequestError
 from minifold_core.interfaces import Features, Generators, Loss, Metric, Process
 from minifold_core.model import FoldModel
 from minifold_core.port_check import check_measured
-from minifold_core.ports import SAMPLED_PORT
 from minifold_core.recipe import Recipe
-
-Of = TypeVar("Of")
 
 
 class Noised(NamedTuple):
@@ -117,7 +113,6 @@ class Objective:
         noised: Noised | None,
         self_condition: bool = False,
         trunk: Features | None = None,
-        sampled: Tensor | None = None,
     ) -> Features:
         """Everything that the model predicts of ``batch``, from ``noised`` if it denoises.
 
@@ -129,7 +124,6 @@ class Objective:
             noised: their noised states.
             self_condition: let a first, gradient-free pass supply ``coords_prev``.
             trunk: what ``model.trunk(batch, complete=True)`` gave, if that is known already.
-            sampled: [B, L, 3] what :meth:`rollout` gave, for heads that judge it.
         """
         trunk = trunk or model.trunk(batch, complete=True)
         if self.process is None or noised is None:
@@ -142,40 +136,8 @@ class Objective:
                 previous = model.denoise(_detached(trunk), *noised, snr, mask)["coords"]
         prediction = model.denoise(trunk, *noised, snr, mask, previous)
         scale = self.truth(batch).scale
-        if sampled is not None:
-            prediction[SAMPLED_PORT.name] = sampled
         read = model.read_out(trunk, prediction, mask, scale)
         return trunk | prediction | read | {"snr": snr}
-
-    def rollout(
-        self, model: FoldModel, batch: ProteinBatch, trunk: Features, generators: Generators
-    ) -> Tensor | None:
-        """[B, L, 3] structures sampled in a few steps, in model units and without gradients.
-
-        They are sampled as the recipe samples, but for the number of steps. None if no head of the
-        model judges finished structures.
-
-        Args:
-            model: of the objective's recipe.
-            batch: B proteins.
-            trunk: what ``model.trunk(batch, complete=True)`` gave.
-            generators: B of them.
-        """
-        if not model.judges:
-            return None
-        assert self.process is not None
-        training = self.recipe.training
-        short = {"steps": training.rollout_steps, "guidance": 1.0}
-        samples = sample(
-            model,
-            self.process,
-            batch,
-            generators=generators,
-            **self.recipe.sampling.model_dump() | short,
-            self_condition=training.self_conditioning > 0,
-            trunks=[_detached(trunk)],
-        )
-        return samples.coords.clone() / self.truth(batch).scale[:, None, None]
 
     def settled(self, model: FoldModel, trunk: Features, batch: ProteinBatch) -> dict[str, Tensor]:
         """The terms that are the same at every noise level, for :meth:`terms` to take over.
@@ -206,7 +168,6 @@ class Objective:
         return {
             name: known[name] if name in known else self._term(name, features, truth)
             for name in self.losses
-            if _judged(self.recipe.losses[name].config, features)
         }
 
     def _term(self, name: str, features: Features, truth: Truth) -> Tensor:
@@ -220,20 +181,11 @@ class Objective:
         truth, figures = self.truth(batch), dict[str, Tensor]()
         for path, metric in self.metrics.items():
             slot = self.recipe.metrics[path]
-            if not _judged(slot.config, features):
-                continue
             found = metric(_seen(slot.config, features), truth)
             for value in found.values():
                 check_measured(slot.spec, value, len(truth.mask))
             figures |= found
         return figures
-
-    def steady(self, terms: Mapping[str, Of]) -> dict[str, Of]:
-        """What belongs to terms that every step measures, which totals that are shown are made of.
-
-        Those on sampled structures come and go in training and are always there in validation.
-        """
-        return {n: v for n, v in terms.items() if not _on_samples(self.recipe.losses[n].config)}
 
     def total(self, terms: Mapping[str, Tensor], epoch: int | None) -> Tensor:
         """[B] weighted sum with the weights of ``epoch``; None means ramps at their end."""
@@ -252,13 +204,3 @@ def _detached(features: Features) -> Features:
 def _seen(config: ComponentConfig, features: Features) -> Features:
     """The ports that a loss or metric needs, without optional ones that nobody gives."""
     return {need.name: features[need.name] for need in config.needs() if need.name in features}
-
-
-def _judged(config: ComponentConfig, features: Features) -> bool:
-    """Whether what a loss or metric measures is there: not all steps sample a structure."""
-    return SAMPLED_PORT.name in features or not _on_samples(config)
-
-
-def _on_samples(config: ComponentConfig) -> bool:
-    """Whether a loss or metric measures finished structures."""
-    return any(need.name == SAMPLED_PORT.name for need in config.needs())

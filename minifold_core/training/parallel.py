@@ -45,8 +45,8 @@ class Group:
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace every gradient by the sum over processes; None stays None where it is so in all.
 
-        A slot that a step does not use must stand still as it does in one process, and an optimizer
-        moves what has a gradient of zero.
+        What no loss reaches must stand still as it does in one process, and an optimizer moves
+        what has a gradient of zero.
         """
         if self.size == 1:
             return

@@ -17,7 +17,6 @@ from minifold_core.errors import MinifoldError
 from minifold_core.geometry.frames import random_rotations
 from minifold_core.model import FoldModel
 from minifold_core.phases import phase
-from minifold_core.ports import SAMPLED_PORT
 from minifold_core.training.averages import Averages
 from minifold_core.training.health import UpdateRatios, first_non_finite
 from minifold_core.training.objective import Noised, Objective
@@ -130,34 +129,24 @@ class Stepper:
         # Gradients gather at the trunk's outputs: each copy's graph is freed before the next's.
         leaves, known = _leaves(trunk), _leaves(settled)
         copies = self.config.noise_copies
-        judged = chance(self.config.rollouts, *where, "rollout")
         for copy in range(copies):
             own = [generator(*where, "noise", name, copy) for name in batch.names]
             posed = batch
             if self.config.random_rotations:
                 posed = batch.turned(random_rotations(own).to(self.device))
             noised = self.objective.noised(posed, own)
-            sampled = None
-            if judged and copy == 0:
-                start = [generator(*where, "rollout", name) for name in batch.names]
-                with self._autocast(), phase("rollout"):
-                    sampled = self.objective.rollout(self.model, posed, leaves, start)
             with self._autocast():
-                features = self.objective.predict(self.model, posed, noised, again, leaves, sampled)
+                features = self.objective.predict(self.model, posed, noised, again, leaves)
                 with phase("losses"):
                     terms = self.objective.terms(features, posed, known)
-            steady = self.objective.steady(terms)
-            shown = total = self.objective.total(steady, epoch)
-            if rare := {name: value for name, value in terms.items() if name not in steady}:
-                # Measured in this copy alone, where the rest is a mean over copies.
-                total = total + copies * self.objective.total(rare, epoch)
+            total = self.objective.total(terms, epoch)
             if not total.isfinite().all():
                 self._complain(terms, total, posed, noised)
             with phase("backward: what runs per noise level"):
                 self.scaler.scale(total.sum() / (size * copies)).backward()
             totals = {
-                "total": shown,
-                "total_fixed": self.objective.total(steady, None),
+                "total": total,
+                "total_fixed": self.objective.total(terms, None),
             }
             for name, each in {**terms, **totals}.items():
                 losses.add_each(f"train/{name}", each)
@@ -211,14 +200,11 @@ class Stepper:
     def _check_gradients(self) -> None:
         """A trainable parameter that no loss reaches is a fault of the model, found at once.
 
-        Unless it serves a port that nothing reads, which was said before the training began, or
-        judges sampled structures, which not every step has.
+        Unless it serves a port that nothing reads, which was said before the training began.
         """
         if self._checked:
             return
-        wiring = self.model.wiring
-        excused = {s.slot.path for s in wiring.steps if SAMPLED_PORT.name in s.reads}
-        excused |= wiring.unused.keys()
+        excused = self.model.wiring.unused.keys()
         for path, named in trainable(self.model).items():
             for name, parameter in named:
                 if parameter.grad is None and path not in excused:

@@ -73,16 +73,12 @@ class GradientProbe:
         batch = collate([chain]).to(self.parameters[0].device)
         hidden = generator(self.seed, "diagnose", chain.name, "mask")
         batch = self.objective.masked(batch, [hidden])
-        with torch.no_grad():
-            start = [generator(self.seed, "diagnose", chain.name, "rollout")]
-            trunk = self.model.trunk(batch, complete=True)
-            sampled = self.objective.rollout(self.model, batch, trunk, start)
         bins = noise_bins(self.objective.process)
         sums: list[Gradients] = [[None] * len(self.parameters) for _ in self.weights]
         for levels in bins:
             own = generator(self.seed, "diagnose", chain.name, levels.start if levels else 0)
             noised = self.objective.noised(batch, [own], levels)
-            features = self.objective.predict(self.model, batch, noised, sampled=sampled)
+            features = self.objective.predict(self.model, batch, noised)
             terms = self.objective.terms(features, batch)
             for total, name in zip(sums, self.objective.losses, strict=True):
                 self._add(total, terms[name].sum() / len(bins))

@@ -52,12 +52,10 @@ def validated(
             batch = objective.masked(batch, [_generator(n, "mask") for n in batch.names])
             trunk = model.trunk(batch, complete=True)
             settled = objective.settled(model, trunk, batch)
-            start = [_generator(n, "rollout") for n in batch.names]
-            sampled = objective.rollout(model, batch, trunk, start)
             for levels in noise_bins(objective.process):
                 low = levels.start if levels else 0
                 noised = objective.noised(batch, [_generator(n, low) for n in batch.names], levels)
-                features = objective.predict(model, batch, noised, trunk=trunk, sampled=sampled)
+                features = objective.predict(model, batch, noised, trunk=trunk)
                 terms = objective.terms(features, batch, settled)
                 yield Seen(batch.names, levels, terms, objective.measures(features, batch))
     finally:
@@ -82,9 +80,8 @@ def validate(
             means.add_each(f"val/{name}", value)
             if seen.levels:
                 means.add_each(f"val/{name}{bin_suffix(seen.levels)}", value)
-        steady = objective.steady(seen.terms)
-        means.add_each("val/total", objective.total(steady, epoch))
-        means.add_each("val/total_fixed", objective.total(steady, None))
+        means.add_each("val/total", objective.total(seen.terms, epoch))
+        means.add_each("val/total_fixed", objective.total(seen.terms, None))
     return means
 
 

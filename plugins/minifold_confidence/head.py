@@ -2,76 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from torch import Tensor
+from torch.nn.functional import pad
 
-import torch
-from torch import Tensor, nn
-
-from minifold_confidence.config import BINS, ConfidenceHeadConfig
-from minifold_core.evaluation.lddt import RADIUS
+from minifold_core.evaluation.lddt import RADIUS, THRESHOLDS
 from minifold_core.geometry.frames import at_least_fp32, pairwise_distances
 from minifold_core.interfaces import Features, Head
 
-NEAREST, FARTHEST = 3.0, 30.0
-"""Ångström between the centres of the first and the last step of a distance."""
 
+class ExpectedLddt(Head):
+    """lDDT of every residue of a structure, as the model's own distances expect it.
 
-class ConfidenceHead(Head):
-    """lDDT of every residue, from the distances of a structure and what the trunk made of pairs.
-
-    A residue gathers messages from all others, most from near ones, as its lDDT is a matter of the
-    residues about it. Trunk and structure are read without a way back for gradients: to be sure is
-    no reason to fold otherwise.
+    lDDT asks which distances of the truth a structure keeps (Mariani 2013). The truth is unknown,
+    but the distogram says how probable each of its distances is, so that both what is kept and
+    what there is to keep have expectations; the lDDT given is their quotient. Nothing is learned
+    beside the distogram, and structures are judged by what the trunk read in the sequence alone.
     """
 
-    centres: Tensor
-
-    def __init__(self, config: ConfidenceHeadConfig, widths: Mapping[str, int]) -> None:
-        super().__init__(config, widths)
-        hidden, steps = config.hidden, config.distance_bins
-        self.register_buffer("centres", torch.linspace(NEAREST, FARTHEST, steps), persistent=False)
-        self.single = nn.Sequential(
-            nn.LayerNorm(widths["single"]), nn.Linear(widths["single"], hidden)
-        )
-        self.pair = nn.Sequential(nn.LayerNorm(widths["pair"]), nn.Linear(widths["pair"], hidden))
-        self.distance = nn.Linear(steps, hidden, bias=False)
-        self.message = nn.Linear(hidden, hidden)
-        self.out = nn.Sequential(
-            nn.LayerNorm(2 * hidden),
-            nn.Linear(2 * hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, BINS),
-        )
-
     def forward(
-        self, *, single: Tensor, pair: Tensor, mask: Tensor, sampled: Tensor, scale: Tensor
+        self,
+        *,
+        distogram_logits: Tensor,
+        distogram_edges: Tensor,
+        mask: Tensor,
+        sampled: Tensor,
+        scale: Tensor,
     ) -> Features:
         """Judge a structure.
 
         Args:
-            single: [B, L, d] residue features.
-            pair: [B, L, L, p] pair features.
+            distogram_logits: [B, L, L, k + 1] of classes of true distances between Cα.
+            distogram_edges: [B, k] ascending edges between the classes, in ångström. Within a class
+                all distances are taken as equally probable; the first begins at 0, and the last,
+                where it begins below 15 Å, ends at 30.
             mask: [B, L] True where there is a residue.
             sampled: [B, L, 3] Cα of the finished structure in model units.
             scale: [B] ångström per model unit.
 
         Returns:
-            ``lddt_logits`` [B, L, 50] of equal classes from 0 to 1, and ``plddt`` [B, L], the lDDT
-            expected by them; both 0 off the mask.
+            ``plddt`` [B, L], 0 to 1; 0 off the mask and for a residue that is alone.
         """
-        distances = pairwise_distances(sampled.detach()) * at_least_fp32(scale)[:, None, None]
-        width = (FARTHEST - NEAREST) / (len(self.centres) - 1)
-        steps = (-((distances[..., None] - self.centres) / width).square()).exp()
-        known = self.single(single.detach())
-        features = self.pair(pair.detach()) + self.distance(steps.to(known.dtype))
-        messages = self.message(nn.functional.silu(features + known[:, None] + known[:, :, None]))
-        near = torch.where(mask[:, None], torch.sigmoid((RADIUS - distances) / 2.0), 0.0)
-        near = near / near.sum(-1, keepdim=True).clamp(min=1e-6)
-        gathered = torch.einsum("bij,bijh->bih", near.to(messages.dtype), messages)
-        logits = at_least_fp32(self.out(torch.cat([known, gathered], -1)))
-        middles = (torch.arange(BINS, device=logits.device) + 0.5) / BINS
-        expected = (logits.softmax(-1) * middles.to(logits)).sum(-1)
-        return {
-            "lddt_logits": logits.masked_fill(~mask[..., None], 0),
-            "plddt": expected.masked_fill(~mask, 0),
-        }
+        low, high = _bounds(at_least_fp32(distogram_edges))
+        near = int((low < RADIUS).any(0).sum())  # the classes beyond need no memory
+        low, high = low[:, :near], high[:, :near]
+        probabilities = at_least_fp32(distogram_logits).softmax(-1)[..., :near]
+        others = mask[:, None] & mask[:, :, None]
+        others.diagonal(dim1=1, dim2=2).fill_(False)
+        probabilities = probabilities * others[..., None]
+        true = (high.clamp(max=RADIUS) - low).clamp(min=0) / (high - low)
+        possible = (probabilities * true[:, None, None]).sum((2, 3))
+        distances = pairwise_distances(sampled) * at_least_fp32(scale)[:, None, None]
+        kept = sum(
+            (probabilities * _share(distances, limit, low, high)).sum((2, 3))
+            for limit in THRESHOLDS
+        ) / len(THRESHOLDS)
+        return {"plddt": kept / possible.clamp(min=1e-6)}
+
+
+def _bounds(edges: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, k + 1] lower and upper ends of the classes between and beyond [B, k] edges."""
+    return pad(edges, (1, 0)), pad(edges, (0, 1), value=2 * RADIUS)
+
+
+def _share(distances: Tensor, limit: float, low: Tensor, high: Tensor) -> Tensor:
+    """[B, L, L, k + 1] share of each class that counts and lies within ``limit`` of a distance."""
+    low, high = low[:, None, None], high[:, None, None]
+    start = (distances[..., None] - limit).maximum(low)
+    end = (distances[..., None] + limit).minimum(high.clamp(max=RADIUS))
+    return (end - start).clamp(min=0) / (high - low)

@@ -1,4 +1,4 @@
-"""Entry point: the confidence head, its loss and its metric."""
+"""Entry point: the confidence head."""
 
 from __future__ import annotations
 
@@ -10,28 +10,13 @@ minifold_api = 1
 
 @hookimpl
 def minifold_components() -> list[ComponentSpec]:
-    """Predicted lDDT of every residue."""
+    """Expected lDDT of every residue."""
     return [
         ComponentSpec(
             kind="head",
-            name="confidence",
-            config="minifold_confidence.config:ConfidenceHeadConfig",
-            implementation="minifold_confidence.head:ConfidenceHead",
-            summary="lDDT of every residue of a sampled structure, as classes",
-            sizes={"nano": {"hidden": 32}},
-        ),
-        ComponentSpec(
-            kind="loss",
-            name="confidence",
-            config="minifold_confidence.config:ConfidenceLossConfig",
-            implementation="minifold_confidence.measures:ConfidenceLoss",
-            summary="cross-entropy of the lDDT of sampled residues",
-        ),
-        ComponentSpec(
-            kind="metric",
-            name="confidence",
-            config="minifold_confidence.config:ConfidenceMetricConfig",
-            implementation="minifold_confidence.measures:ConfidenceMetric",
-            summary="error of the predicted lDDT beside that of one number for all",
-        ),
+            name="expected_lddt",
+            config="minifold_confidence.config:ExpectedLddtConfig",
+            implementation="minifold_confidence.head:ExpectedLddt",
+            summary="lDDT of every residue of a sampled structure that predicted distances expect",
+        )
     ]
