@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minifold_core.errors import RequestError
 from minifold_core.placing import MissingPort, Step, place
-from minifold_core.port_advice import refusal
+from minifold_core.port_advice import refusal, refusal_in_training
 from minifold_core.ports import NOISE_PORTS, TRUTH_PORTS, Port
 from minifold_core.recipe import Recipe, load_recipe
 from minifold_core.recipe_tree import FULL
@@ -139,7 +139,7 @@ def _lacking(recipe: Recipe, losses: list[str], need: Port) -> str:
     way_out = " ".join(f"--set losses.{name}.weight=0" for name in losses)
     *others, last = losses
     who = f"{', '.join(others)} and {last}" if others else last
-    return refusal(recipe, who, need, way_out, "need" if others else "needs")
+    return refusal_in_training(recipe, who, need, way_out, "need" if others else "needs")
 
 
 def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
@@ -151,7 +151,7 @@ def _check_metrics(recipe: Recipe, given: dict[str, Port]) -> set[str]:
             if need.name in given:
                 watched.add(need.name)
             elif need.name not in truth and not need.optional:
-                raise RequestError(refusal(recipe, f"{path} '{slot.spec.name}'", need))
+                raise RequestError(refusal_in_training(recipe, f"{path} '{slot.spec.name}'", need))
     return watched
 
 

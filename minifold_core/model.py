@@ -36,6 +36,12 @@ class FoldModel(nn.Module):
             module = slot.spec.implementation_class()(slot.config, step.widths)
             if slot.frozen:
                 module.requires_grad_(False)
+            if step.finished and any(p.requires_grad for p in module.parameters()):
+                raise RequestError(
+                    f"{slot.path} '{slot.spec.name}' has weights to train and judges finished "
+                    f"structures, of which training has none; --set {slot.path}.frozen=true keeps "
+                    "them as they are"
+                )
             if slot.path.startswith("heads."):
                 heads[slot.path.removeprefix("heads.")] = module
             else:

@@ -10,7 +10,7 @@ from minifold_core.components import SLOT_KINDS, ComponentConfig, ComponentSpec
 from minifold_core.discovery import find_components
 from minifold_core.errors import RequestError
 from minifold_core.placing import MissingPort, model_port, place
-from minifold_core.ports import DATA_PORTS, GIVEN_PORTS, NOISE_PORTS, Port
+from minifold_core.ports import DATA_PORTS, FINISHED_PORTS, GIVEN_PORTS, NOISE_PORTS, Port
 from minifold_core.recipe import Recipe, Slot
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ def refusal(recipe: Recipe, who: str, need: Port, way_out: str = "", verb: str =
     clauses = "; ".join([f"{who} {verb} port '{need.name}'", *there])
     advice = f"Use {', or '.join(ways)}" if ways else "No component that fits here gives it"
     return f"{clauses}. {advice}"
+
+
+def refusal_in_training(
+    recipe: Recipe, who: str, need: Port, way_out: str = "", verb: str = "needs"
+) -> str:
+    """The same for a loss or metric, to which finished structures are none."""
+    if need.name in {port.name for port in FINISHED_PORTS}:
+        return (
+            f"{who} {verb} port '{need.name}', of a finished structure: there is one in sampling "
+            f"alone{f'. Use {way_out}' if way_out else ', for heads to judge'}"
+        )
+    return refusal(recipe, who, need, way_out, verb)
 
 
 def losses_for(recipe: Recipe, wiring: Wiring, path: str) -> list[str]:

@@ -86,7 +86,9 @@ NOISE_PORTS = (Port("snr", "B"),)
 """What losses may read of the noise level, in a recipe with a process."""
 SAMPLED_PORT = Port("sampled", "B,L,3", width=3)
 """A finished structure, for heads that judge it. There is none in training: such a head, and what
-reads it, learns nothing and can have no parameters."""
+reads it, learns nothing. Weights that it has must be frozen; losses and metrics cannot read it."""
+FINISHED_PORTS = (SAMPLED_PORT, CONFIDENCE_PORT)
+"""What there is of finished structures alone."""
 READ_OUT_PORTS = (Port("scale", "B"), SAMPLED_PORT)
 """What heads behind the denoiser may read beside the trunk and the denoiser's ports."""
 TRUTH_PORTS = (

@@ -19,8 +19,8 @@ from minifold_core.errors import RequestError, did_you_mean
 FULL = "full"
 SCHEMA = 1
 _META = ("schema", "extends", "resolved")
-_RETIRED = ("rollouts", "rollout_steps")
-"""Settings of training that there were once, and that runs and weights of that time still hold."""
+_RETIRED_TRAINING = ("rollouts", "rollout_steps")
+"""Keys that [training] once had, and that runs and weights of that time still hold."""
 
 
 class Leaf(NamedTuple):
@@ -246,7 +246,7 @@ def content(tables: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in tables.items() if key not in _META}
     training = found.get("training")
     if "resolved" in tables and isinstance(training, dict):
-        found["training"] = {k: v for k, v in training.items() if k not in _RETIRED}
+        found["training"] = {k: v for k, v in training.items() if k not in _RETIRED_TRAINING}
     return found
 
 

@@ -20,7 +20,7 @@ from minifold_core.errors import MinifoldError, RequestError
 from minifold_core.interfaces import Features
 from minifold_core.manifest import build_manifest, dump_manifest
 from minifold_core.port_advice import losses_for
-from minifold_core.ports import Port
+from minifold_core.ports import CONFIDENCE_PORT, Port
 from minifold_core.recipe import load_recipe
 from minifold_core.recipe_tree import read_source
 
@@ -191,6 +191,41 @@ def test_a_slot_names_the_port_that_it_lacks() -> None:
 def test_widths_that_disagree_are_refused(wide_head: None) -> None:
     said = refusal(components={"heads.rg": "wide"})
     assert said == "heads.rg 'wide' needs port 'single' 7 wide; it is given 128 wide"
+
+
+class SureConfig(ComponentConfig):
+    """A loss or a metric that wants samples to be thought right."""
+
+    def needs(self) -> tuple[Port, ...]:
+        return (CONFIDENCE_PORT,)
+
+
+def test_finished_structures_are_there_in_sampling_alone(fresh_discovery: None) -> None:
+    made = Origin("mine", __name__, "test", "1")
+    offers = discovery.find_components().items
+    for kind in ("loss", "metric"):
+        spec = ComponentSpec(kind, "sure", f"{__name__}:SureConfig", "none:None", "")
+        offers[f"{kind}/sure"] = Offer(spec, made)
+    wanted = "needs port 'plddt', of a finished structure: there is one in sampling alone"
+    for value, who, way in (
+        ({"losses.sure.weight": 1.0}, "sure", ". Use --set losses.sure.weight=0"),
+        ({"metrics.sure.component": "sure"}, "metrics.sure 'sure'", ", for heads to judge"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            wire(load_recipe("v15", values=value))
+        assert str(caught.value) == f"{who} {wanted}{way}"
+
+    judging = ("broken_configs:JudgingHeadConfig", "broken_components:JudgingHead")
+    offers["head/judging"] = Offer(ComponentSpec("head", "judging", *judging, ""), made)
+    swap = {"heads.judging": "judging"}
+    with pytest.raises(RequestError, match=r"weights to train .*--set heads\.judging\.frozen=true"):
+        assemble("v15", "nano", swap)
+    frozen = assemble("v15", "nano", swap, {"heads.judging.frozen": True})
+    assert frozen.wiring.idle == ()
+    assert [s.slot.path for s in frozen.wiring.steps if s.finished] == [
+        "heads.confidence",
+        "heads.judging",
+    ]
 
 
 def test_a_port_that_nothing_reads_and_a_slot_that_nothing_trains_are_known() -> None:

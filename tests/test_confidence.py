@@ -16,17 +16,16 @@ from minifold_core.batch import ProteinBatch, Truth
 from minifold_core.recipe import load_recipe
 
 HEAD = ExpectedLddt(ExpectedLddtConfig(), {})
-UNIT = 10.0
 
 
 def expected(logits: Tensor, edges: Tensor, mask: Tensor, sampled: Tensor) -> Tensor:
-    """What the head expects of ``sampled`` [B, L, 3] in ångström."""
-    scale = torch.full((len(mask),), UNIT)
+    """What the head expects of ``sampled`` [B, L, 3] in ångström, whose units all differ."""
+    scale = 10.0 + 5 * torch.arange(len(mask))
     given = HEAD(
         distogram_logits=logits,
         distogram_edges=edges.expand(len(mask), -1),
         mask=mask,
-        sampled=sampled / UNIT,
+        sampled=sampled / scale[:, None, None],
         scale=scale,
     )
     assert given.keys() == {"plddt"}

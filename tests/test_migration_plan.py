@@ -16,6 +16,7 @@ from minifold_core.catalogue import components_of, natural
 from minifold_core.discovery import find_versions, version_package
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.manifest import read_manifest
+from minifold_core.recipe import load_recipe
 from minifold_core.recipe_tree import read_source
 from minifold_core.weights import lineage
 from minifold_core.weights.lineage import Route, read_step
@@ -246,3 +247,11 @@ def test_a_route_goes_through_the_common_ancestor() -> None:
     assert [s.version for s in Route.between(lines["v14"], lines["v12b"])] == ["v13", "v14"]
     assert not Route.between(lines["v14"], lines["v14"])
     assert not Route.between((), lines["v14"])
+
+
+def test_a_part_without_weights_that_stays_behind_is_told() -> None:
+    judged = load_recipe("v13-trunk", "nano", {"heads.confidence": "expected_lddt"})
+    source = Structure.of_recipe(judged)
+    (note,) = plan_migration(source, Structure.of_recipe(load_recipe("v13-trunk", "nano"))).notes
+    assert note.endswith("stays behind; --with heads.confidence=expected_lddt keeps it")
+    assert plan_migration(source, source).notes == ()

@@ -68,6 +68,22 @@ def test_what_one_process_has_to_say_all_learn() -> None:
     finish(torchrun(code=code))
 
 
+def test_gradients_are_summed_and_weights_that_no_loss_reaches_have_none() -> None:
+    """An optimizer moves what has a gradient of zero, by its decay."""
+    code = (
+        "import torch; from minifold_core.training.parallel import process_group\n"
+        "with process_group(torch.device('cpu')) as group:\n"
+        "    both, late, never = (torch.nn.Parameter(torch.ones(n)) for n in (2, 3, 4))\n"
+        "    both.grad = torch.full((2,), 1.0 + group.rank)\n"
+        "    late.grad = torch.full((3,), 5.0) if group.rank else None\n"
+        "    group.add_gradients([both, late, never])\n"
+        "    assert both.grad.tolist() == [3.0] * 2\n"
+        "    assert late.grad.tolist() == [5.0] * 3\n"
+        "    assert never.grad is None"
+    )
+    finish(torchrun(code=code))
+
+
 def losses(run: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k.startswith("train/")} for line in lines]

@@ -59,6 +59,13 @@ def test_without_a_sequence_there_is_nothing_to_be_sure_of(
     done = minifold("sample", weights, "--length", 20, "--steps", 2, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "pLDDT" not in done.stdout
+    assert [row["plddt"] for row in rows(tmp_path / "out")] == [""]
+    assert "B-FACTORS ARE 0" in next((tmp_path / "out").glob("*.pdb")).read_text().upper()
+    for without in (("--length", 20), ("--sequence", SEQUENCE, "--guidance", 0)):
+        call = ("sample", weights, *without, "--best-of", 2, "--out", tmp_path / "none")
+        done = minifold(*call)
+        assert (done.returncode, "nothing to be sure of" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("suffix", ["pdb", "cif"])
@@ -124,7 +131,7 @@ def test_the_best_of_several_is_the_surest_of_the_same_copies(
     kept, chosen = going.stdout.splitlines()[1:]
     low, high = sorted(first_scores)
     assert kept.startswith(f"mean pLDDT {low:.1f} to {high:.1f} of 100 (")
-    assert chosen == f"chosen among draws of {min(scores):.1f} to {max(scores):.1f}"
+    assert chosen == f"chosen among 6 draws, whose mean is {sum(scores) / 6:.1f}"
     assert [row["draw"] for row in rows(best)] == [str(r["draw"]) for r in json.loads(first.stdout)]
     refused = minifold(*call, "--count", 2, "--best-of", 2, "--out", best)
     assert (refused.returncode, "has best_of 3, not 2" in refused.stderr) == (3, True)

@@ -116,7 +116,7 @@ def test_a_faulty_config_is_caught_by_name(config: str, check: str, sentence: st
 
 def test_weights_that_nothing_could_train_are_caught() -> None:
     judging = spec("JudgingHead", "broken_configs:JudgingHeadConfig")
-    with pytest.raises(ConformanceError, match=r"weight cannot be learned: there is no 'sampled'"):
+    with pytest.raises(ConformanceError, match=r"weight cannot be learned: training has no sam"):
         _case(judging, "gradients").run()
 
 

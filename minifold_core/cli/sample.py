@@ -76,7 +76,7 @@ def sample(
     data: Annotated[str | None, typer.Option(help="A packed dataset, or 'demo'.")] = None,
     split: SplitOption = "validation",
     length: Annotated[
-        int | None, typer.Option(min=1, help="No sequence: this many residues.")
+        int | None, typer.Option(min=3, help="No sequence: this many residues.")
     ] = None,
     embeddings: EmbeddingsOption = None,
     count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
@@ -144,6 +144,8 @@ def sample(
             "use weights of a version that has one (minifold list-models --uses expected_lddt)"
         )
     settings = sampling_settings(model.recipe, steps, eta, 0 if length else guidance, temperature)
+    if best_of > 1 and settings.guidance == 0:
+        raise RequestError("--best-of: without a sequence there is nothing to be sure of")
     process.trajectory(settings.steps)  # refuses more steps than there are noise levels
     warn_of_untrained(str(weights), header)
     tell_of_unusual(targets)
@@ -195,9 +197,8 @@ def sample(
         shown = [row["file"] for row in results[:5]] + ["..."] * (len(results) > 5)
         what = f"{_count(len(results), 'structure')} of {_count(len(targets), 'protein')}"
         print(f"{what} in {out}: {', '.join(shown)}")
-        if length is None:  # else there is no sequence to be sure of
-            for line in _how_sure(results):
-                print(line)
+        for line in _how_sure(results):
+            print(line)
 
 
 def _how_sure(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -210,7 +211,7 @@ def _how_sure(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"mean pLDDT {_span(low, high)} of 100 ({' to '.join(bands)})"
     drawn = [float(each) for row in rows for each in row["plddt_drawn"].split()]
     if drawn:
-        yield f"chosen among draws of {_span(min(drawn), max(drawn))}"
+        yield f"chosen among {len(drawn)} draws, whose mean is {sum(drawn) / len(drawn):.1f}"
 
 
 def _band(plddt: float) -> str:
@@ -294,14 +295,12 @@ def warn_of_untrained(name: str, header: Header) -> None:
     """Tell the user when parts of a model were never trained."""
     from minifold_core.weights.header import RANDOM
 
-    untrained = header.untrained
     if header.encoder == RANDOM:
-        untrained.remove("encoder")
         note(f"warning: the frozen encoder of {name} is random (minifold train --encoder-from)")
-    if untrained:
+    if slots := header.untrained:
         note(
-            f"warning: {', '.join(untrained)} of {name} started fresh when it was migrated, and "
-            "nothing was trained since: what depends on it means nothing"
+            f"warning: {', '.join(slots)} of {name} started fresh, at least in part, when it was "
+            "migrated, and nothing was trained since: what depends on that means nothing"
         )
 
 

@@ -83,7 +83,7 @@ class Samples:
             them and was told the residues.
         trajectory: the steps that led to ``coords``, if they were recorded.
         plddt: [B * copies, L] lDDT of each residue, 0 to 1, as the model expects it, if it has a
-            head for that.
+            head for that and was told the residues.
     """
 
     coords: Tensor
@@ -201,13 +201,13 @@ def sample(
         read[name] * scale[:, None, None, None] if name in read else None
         for name in ("backbone", "sidechain")
     )
-    if guidance == 0:  # of hidden residues nobody can tell which atoms they have
-        sidechain = None
     size = scale[:, None, None]
     trajectory = (
         Trajectory(torch.stack(states) * size, torch.stack(predictions) * size) if record else None
     )
     plddt = read.get(CONFIDENCE_PORT.name)
+    if guidance == 0:  # of hidden residues nobody can tell which atoms they have, or what is right
+        sidechain = plddt = None
     return Samples(x_t * size, mask, rotations, backbone, sidechain, trajectory, plddt)
 
 

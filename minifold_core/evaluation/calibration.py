@@ -98,7 +98,7 @@ class Calibration:
         own, floor = self.residues.error, self.residues.floor_error
         text = (
             f"pLDDT is off by {own:.3f} per residue, one number for all of them by {floor:.3f}; "
-            f"over chains the difference is {self.clears.text()}."
+            f"the mean of that difference within chains is {self.clears.text()}."
         )
         if self.choice is not None:
             count = self.per_sample.shape[1]

@@ -13,11 +13,11 @@ from minifold_core.errors import did_you_mean
 from minifold_core.geometry.sidechains import sidechain_atoms
 from minifold_core.ports import (
     DATA_PORTS,
+    FINISHED_PORTS,
     GIVEN_PORTS,
     NOISE_PORTS,
     PER_STATE,
     READ_OUT_PORTS,
-    SAMPLED_PORT,
     STATE_PORTS,
     Port,
 )
@@ -53,6 +53,7 @@ INTERFACES: dict[Kind, type] = {
 }
 OWN_PORT: dict[Kind, str] = {"encoder": "single", "pair_stack": "pair", "denoiser": "coords"}
 """What every component of a kind gives."""
+FINISHED = {port.name for port in FINISHED_PORTS}
 SHORT = ((1,), (2,), (3,), (7, 0, 4))
 """Chains too short for a frame, and one without any known residue."""
 HUGE = 1e4
@@ -66,6 +67,8 @@ def readable(kind: Kind) -> set[str]:
     before = KINDS if kind in ("loss", "metric") else KINDS[: KINDS.index(kind) + 1]
     there = {port.name for port in DATA_PORTS} | set(givers(before))
     there |= {port.name for port in (STATE_PORTS if kind == "denoiser" else GIVEN_PORTS)}
+    if kind in ("loss", "metric"):
+        there -= FINISHED
     later = {"head": READ_OUT_PORTS, "loss": NOISE_PORTS, "metric": NOISE_PORTS}
     return there | {port.name for port in later.get(kind, ())}
 
@@ -226,7 +229,7 @@ def backward(given: dict[str, Tensor]) -> bool:
 
 def gradients(subject: Subject) -> None:
     """Every weight has a finite gradient, and recomputing activations does not change it."""
-    judges = any(port.name == SAMPLED_PORT.name for port in subject.reads)
+    judged = ", ".join(port.name for port in subject.reads if port.name in FINISHED)
     found = []
     for checkpointing in (False, True):
         component = subject.build().train()
@@ -236,8 +239,8 @@ def gradients(subject: Subject) -> None:
             backward(subject.run(component, subject.values()))
         for name, weight in component.named_parameters():
             expect(
-                not (judges and weight.requires_grad),
-                f"{name} cannot be learned: there is no '{SAMPLED_PORT.name}' in training",
+                not (judged and weight.requires_grad),
+                f"{name} cannot be learned: training has no {judged}",
             )
             expect(
                 weight.grad is not None or not weight.requires_grad,

@@ -40,6 +40,7 @@ class Header(Section):
         metrics: validation figures at that epoch.
         migrations: reports of the migrations that led here, the oldest first, as
             :meth:`minifold_core.weights.report.Report.to_json` gives them.
+        fresh: slots that a migration left with weights as they were drawn, in part at least.
     """
 
     recipe: dict[str, Any]
@@ -53,18 +54,12 @@ class Header(Section):
     data_digest: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
     migrations: list[dict[str, Any]] = Field(default_factory=list)
+    fresh: list[str] = Field(default_factory=list)
 
     @property
     def untrained(self) -> list[str]:
-        """The slots with weights as they were drawn, a migration's fresh ones too."""
-        found = ["encoder"] if self.encoder == RANDOM else []
-        if self.step:
-            return found
-        for report in self.migrations:
-            if report["source"].get("step"):
-                found.clear()
-            found += [row["slot"] for row in report["rows"] if row["verdict"] == "fresh"]
-        return list(dict.fromkeys(found))
+        """The ``fresh`` slots, unless something was trained since."""
+        return [] if self.step else self.fresh
 
     def read_recipe(self, origin: str) -> Recipe:
         """The recipe, checked against what is installed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,12 +32,14 @@ class Start:
             ``"trained"``.
         parents: slot path to the SHA-256 of the file that filled it.
         migrations: reports of the migrations that led here, the oldest first.
+        fresh: slots that a migration left with weights as they were drawn, in part at least.
         sources: slot path to the file that filled it, in words.
     """
 
     encoder: str = TRAINED
     parents: dict[str, str] = field(default_factory=dict)
     migrations: list[dict[str, Any]] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
     def header_fields(self) -> dict[str, Any]:
@@ -45,6 +48,7 @@ class Start:
             "encoder": self.encoder,
             "parents": self.parents,
             "migrations": self.migrations,
+            "fresh": self.fresh,
         }
 
 
@@ -97,6 +101,8 @@ def begin(
     reads = model.recipe.slots.get("encoder")
     if reads and reads.frozen and "encoder" not in start.parents:
         start.encoder = RANDOM
+    if migration:
+        start.fresh = _drawn(migration, start.sources)
     return start
 
 
@@ -118,6 +124,18 @@ def _record(start: Start, migration: Migration) -> None:
     this = migration.report.to_json()
     this["source"]["sha256"] = file.sha256
     start.migrations = [*(file.header.migrations if file.header else []), this]
+
+
+def _drawn(migration: Migration, filled: Collection[str]) -> list[str]:
+    """The slots that hold weights as they were drawn, now or in the file that they come from."""
+    header = migration.file.header
+    before = tuple(f"{slot}." for slot in header.untrained) if header else ()
+    slots = [
+        entry.slot
+        for entry in migration.plan.entries
+        if entry.verdict == "fresh" or (entry.target and (entry.source or "").startswith(before))
+    ]
+    return [slot for slot in dict.fromkeys(slots) if slot not in filled]
 
 
 def _fill(model: FoldModel, weights: SlotWeights, source: str, start: Start) -> None:

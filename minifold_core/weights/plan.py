@@ -176,4 +176,8 @@ def _notes(source: Structure, target: Structure, entries: list[Entry]) -> tuple[
             notes.append(f"{slot}: the same weights at {', '.join(changes)}")
     if "denoiser" in carried and source.scale not in ("", target.scale):
         notes.append(f"the denoiser's coordinates change: scale {source.scale} → {target.scale}")
+    for slot, part in (source.parts or {}).items():
+        if not source.slots[slot] and slot not in (target.parts or {}):
+            keep = f"--with {slot}={part.name} keeps it"
+            notes.append(f"{slot}, which has no weights, stays behind; {keep}")
     return tuple(notes)
