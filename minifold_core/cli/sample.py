@@ -76,7 +76,7 @@ def sample(
     data: Annotated[str | None, typer.Option(help="A packed dataset, or 'demo'.")] = None,
     split: SplitOption = "validation",
     length: Annotated[
-        int | None, typer.Option(min=3, help="No sequence: this many residues.")
+        int | None, typer.Option(min=1, help="No sequence: this many residues.")
     ] = None,
     embeddings: EmbeddingsOption = None,
     count: Annotated[int, typer.Option(min=1, help="Structures per sequence.")] = 1,
