@@ -95,6 +95,9 @@ def _try(package: VersionPackage) -> dict[str, Any] | Problem:
 def _check_component(name: str, rows: list[dict[str, Any]]) -> None:
     """Refuse a component that no version uses and no plugin offers."""
     used = {component for row in rows for component in row["components"].values()}
+    if fill := sorted({row["components"][name] for row in rows if name in row["components"]}):
+        which = f"one that fills it: {', '.join(fill)}"
+        raise RequestError(f"'{name}' is a slot, and a component is asked for; name {which}")
     if name not in used:
         offered = {key.partition("/")[2] for key in find_components().items}
         if name not in offered:

@@ -68,6 +68,11 @@ def version_package(name: str) -> VersionPackage:
             raise RequestError(f"version '{name}' cannot be used: {problem}")
     if off := [origin for origin in found.off if origin.name == name]:
         raise RequestError(f"version {off[0]} is switched off ({plugin_choice.HOW})")
+    if name.partition(":")[0] in found.items or Path(name).exists():
+        raise RequestError(
+            f"'{name}' is no version; if it is weights or a run, minifold inspect {name} "
+            f"describes it, and minifold train VERSION --init-from {name} begins from it"
+        )
     raise RequestError(f"unknown version '{name}'; {did_you_mean(name, found.items)}")
 
 

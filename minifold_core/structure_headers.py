@@ -86,3 +86,39 @@ def pdbx_categories(
         },
         "struct_asym": {"id": CHAIN_ID, "entity_id": 1},
     }
+
+
+def pdbx_confidence(
+    plddt: np.ndarray, residues: Sequence[str], index: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """The categories by which viewers colour a model by confidence (ModelCIF, ``ma_qa_metric``).
+
+    Args:
+        plddt: [L] predicted lDDT of the residues that are there, 0 to 100.
+        residues: names from the first residue to the last, as :func:`polymer` gives them.
+        index: [L] increasing positions along the chain.
+    """
+    places, count = index - index[0], len(index)
+    return {
+        "ma_qa_metric": {
+            "id": np.array([1, 2]),
+            "name": np.array(["pLDDT", "pLDDT"]),
+            "type": np.array(["pLDDT", "pLDDT"]),
+            "mode": np.array(["global", "local"]),
+        },
+        "ma_qa_metric_global": {
+            "ordinal_id": 1,
+            "model_id": 1,
+            "metric_id": 1,
+            "metric_value": plddt.mean().round(2),
+        },
+        "ma_qa_metric_local": {
+            "ordinal_id": np.arange(1, count + 1),
+            "model_id": np.ones(count, dtype=int),
+            "label_asym_id": np.array([CHAIN_ID] * count),
+            "label_seq_id": places + 1,
+            "label_comp_id": np.array(residues)[places],
+            "metric_id": np.full(count, 2),
+            "metric_value": plddt.round(2),
+        },
+    }

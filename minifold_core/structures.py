@@ -20,13 +20,19 @@ from minifold_core.residues import (
     ONE_TO_THREE,
     SIDECHAIN_ATOMS,
 )
-from minifold_core.structure_headers import CHAIN_ID, pdb_header, pdbx_categories, polymer
+from minifold_core.structure_headers import (
+    CHAIN_ID,
+    pdb_header,
+    pdbx_categories,
+    pdbx_confidence,
+    polymer,
+)
 
 FORMATS = (".pdb", ".cif", ".bcif")
 C_OXT = 1.25
 """Length of a carboxylate C-O bond in ångström (Engh & Huber 1991)."""
 PDB_COORDINATES = (-999.999, 9999.999)
-PDB_B_FACTORS = (-99.99, 999.99)
+PLDDT = (0, 100)
 PDB_LAST_RESIDUE = 9999
 NO_CONFIDENCE = "B-factors are 0: there is no confidence to write."
 
@@ -39,7 +45,7 @@ def write_structure(
     *,
     atoms: tuple[str, ...] = ("CA",),
     sidechain: Tensor | np.ndarray | None = None,
-    b_factors: Tensor | np.ndarray | None = None,
+    plddt: Tensor | np.ndarray | None = None,
     name: str = "minifold",
     remarks: Sequence[str] = (),
 ) -> None:
@@ -58,8 +64,9 @@ def write_structure(
         sidechain: [L, 10, 3] heavy side-chain atoms in ångström, in the order of
             :data:`~minifold_core.residues.SIDECHAIN_ATOMS`; those that a residue has are written
             behind its other atoms. Default none.
-        b_factors: [L] what the B-factor column is to hold, such as a confidence; default 0, which
-            the header explains (:data:`NO_CONFIDENCE`).
+        plddt: [L] predicted lDDT of the residues, 0 to 100: the B-factors of their atoms and, but
+            for PDB, the categories ``ma_qa_metric`` that viewers colour by. Default none: the
+            B-factors are 0, and the header says why (:data:`NO_CONFIDENCE`).
         name: identifier of the entry; signs that a file format forbids become ``_``.
         remarks: sentences about the structure for the header: REMARK 6 of a PDB file,
             ``_struct.pdbx_model_details`` of the others.
@@ -67,17 +74,18 @@ def write_structure(
     Raises:
         RequestError: the suffix is no known format.
         MinifoldError: shapes disagree, a number is not finite or does not fit the format's columns,
-            or the file cannot be written.
+            a confidence is none, or the file cannot be written.
     """
     path = Path(path)
     xyz = _numbers(coords)
     xyz = xyz[:, None] if xyz.ndim == 2 else xyz
     index = _positions(path, sequence, residue_index)
-    b = np.zeros(len(sequence)) if b_factors is None else _numbers(b_factors)
-    remarks = [*remarks, NO_CONFIDENCE] if b_factors is None else remarks
+    sure = None if plddt is None else _numbers(plddt)
+    b = np.zeros(len(sequence)) if sure is None else sure
+    remarks = [*remarks, NO_CONFIDENCE] if sure is None else remarks
     side = None if sidechain is None else _numbers(sidechain)
     model = _model(path, xyz, sequence, index, atoms, b, side)
-    _write(path, model, sequence, index, name, remarks)
+    _write(path, model, sequence, index, name, remarks, sure)
 
 
 def write_models(
@@ -134,7 +142,7 @@ def _model(
     if length == 0 or xyz.shape != (length, len(atoms), 3) or {len(index), len(b)} != {length}:
         raise MinifoldError(
             f"{path}: {length} residues of {len(atoms)} atoms do not agree with coordinates "
-            f"{xyz.shape}, {len(index)} residue positions and {len(b)} B-factors"
+            f"{xyz.shape}, {len(index)} residue positions and {len(b)} confidences"
         )
     names = np.tile(np.array(atoms, "U4"), (length, 1))
     if sidechain is not None:
@@ -146,8 +154,10 @@ def _model(
             )
         there = np.where((side != "")[..., None], sidechain, 0)
         xyz, names = np.concatenate([xyz, there], 1), np.concatenate([names, side], 1)
-    _check_numbers(path, "coordinate", xyz.reshape(length, -1), PDB_COORDINATES)
-    _check_numbers(path, "B-factor", b[:, None], PDB_B_FACTORS)
+    low, high = PDB_COORDINATES if path.suffix == ".pdb" else (-np.inf, np.inf)
+    fits = "does not fit a PDB file; use .cif"
+    _check_numbers(path, "coordinate", xyz.reshape(length, -1), (low, high), fits)
+    _check_numbers(path, "pLDDT", b[:, None], PLDDT, "is not between 0 and 100")
     return _atom_array(xyz, names, sequence, index + 1, b)
 
 
@@ -166,12 +176,14 @@ def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def _check_numbers(path: Path, what: str, values: np.ndarray, limits: tuple[float, float]) -> None:
+def _check_numbers(
+    path: Path, what: str, values: np.ndarray, limits: tuple[float, float], beyond: str
+) -> None:
     """Name the first residue with a number in ``values`` [L, K] that cannot be written."""
-    low, high = limits if path.suffix == ".pdb" else (-np.inf, np.inf)
+    low, high = limits
     for fault, wrong in (
         ("is not finite", ~np.isfinite(values)),
-        ("does not fit a PDB file; use .cif", (values < low) | (values > high)),
+        (beyond, (values < low) | (values > high)),
     ):
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
@@ -218,6 +230,7 @@ def _write(
     index: np.ndarray,
     name: str,
     remarks: Sequence[str],
+    plddt: np.ndarray | None = None,
 ) -> None:
     name = re.sub(r"[^A-Za-z0-9.+-]", "_", name) or "_"
     residues = polymer(sequence, index)
@@ -229,6 +242,8 @@ def _write(
         file.lines = [*header, *_terminated(file.lines, atoms), "END"]
     else:
         about = pdbx_categories(name, remarks, residues)
+        if plddt is not None:
+            about |= pdbx_confidence(plddt, residues, index)
         binary = path.suffix == ".bcif"
         category = pdbx.BinaryCIFCategory if binary else pdbx.CIFCategory
         block = pdbx.BinaryCIFBlock if binary else pdbx.CIFBlock

@@ -238,6 +238,7 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
     out = ["--out", tmp_path / "never"]
     return [
         (["train", "v133", *nano], 2, "unknown version 'v133'; did you mean 'v13'?"),
+        (["train", "v13:nano"], 2, "minifold train VERSION --init-from v13:nano begins from it"),
         (["show", "v133"], 2, "did you mean 'v13'?"),
         (["train", "v13", "--size", "nanno"], 2, "did you mean 'nano'?"),
         (
@@ -276,6 +277,7 @@ def wrong(tmp_path: Path, run: Path) -> list[tuple[list[object], int, str]]:
         (["train", "v13", "--set", "training.clip_norms.nope=1", *nano], 2, "no such slot"),
         (["train", "v13", "--seed", "-1", *nano], 2, "--seed"),
         (["list-models", "--uses", "ippa"], 2, "did you mean 'ipa'?"),
+        (["list-models", "--uses", "heads.distance"], 2, "one that fills it: binned_distance"),
         (["sample", run, "--sequence", "ACD", "--steps", "2000", *out], 2, "2000"),
         (["sample", run, "--sequence", "ACD", "--format", "pdf", *out], 2, "did you mean 'pdb'?"),
         (["sample", tmp_path / "gone", "--sequence", "ACD", *out], 2, "does not exist"),

@@ -218,7 +218,12 @@ def test_a_declared_slot_that_does_not_carry_over_is_an_error(
     ) as error:
         planned("v12b", "v13", "nano").check()
     assert "move 'pair_stack' to [changed]" in str(error.value)
-    assert not planned("v12b", "v13", "nano", allow_mismatch=True).faults
+    allowed = planned("v12b", "v13", "nano", allow_mismatch=True)
+    assert (allowed.faults, allowed.allow_mismatch) == ((), True)
+
+
+def test_nothing_is_said_to_be_excused_where_all_fits() -> None:
+    assert not planned("v12b", "v13", "nano", allow_mismatch=True).allow_mismatch
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_gemmi_reads_it_back(tmp_path: Path, suffix: str, atoms: tuple[str, ...]
     path = tmp_path / f"out{suffix}"
     coords = COORDS[:, 1] if atoms == ("CA",) else COORDS
     b = torch.linspace(0, 100, len(SEQUENCE))
-    write_structure(path, coords, SEQUENCE, INDEX, atoms=atoms, b_factors=b, name="a (name) #1")
+    write_structure(path, coords, SEQUENCE, INDEX, atoms=atoms, plddt=b, name="a (name) #1")
     structure = gemmi.read_structure(str(path))
     structure.setup_entities()
     (chain,) = structure[0]
@@ -138,7 +138,7 @@ def test_a_header_says_that_it_is_a_model_without_confidence(tmp_path: Path, suf
     plain, judged = tmp_path / f"plain{suffix}", tmp_path / f"judged{suffix}"
     ca, scores = COORDS[:, 1], torch.full((len(SEQUENCE),), 70.0)
     write_structure(plain, ca, SEQUENCE, remarks=["x" * 10 + " word" * 20])
-    write_structure(judged, ca, SEQUENCE, b_factors=scores)
+    write_structure(judged, ca, SEQUENCE, plddt=scores)
     for path, said in ((plain, True), (judged, False)):
         if suffix == ".pdb":
             lines = path.read_text().splitlines()
@@ -151,6 +151,27 @@ def test_a_header_says_that_it_is_a_model_without_confidence(tmp_path: Path, suf
         assert file.block["exptl"]["method"].as_item() == "THEORETICAL MODEL"
         details = file.block["struct"]["pdbx_model_details"].as_item()
         assert ("B-factors are 0" in details, " word" * 20 in details) == (said, said)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
+def test_viewers_find_the_confidence_of_every_residue(tmp_path: Path, suffix: str) -> None:
+    path, scores = tmp_path / f"out{suffix}", torch.linspace(0, 100, len(SEQUENCE))
+    write_structure(path, COORDS, SEQUENCE, INDEX + 7, atoms=BACKBONE_ATOMS, plddt=scores)
+    file = (pdbx.CIFFile if suffix == ".cif" else pdbx.BinaryCIFFile).read(path)
+    kinds, whole, local = (file.block[f"ma_qa_metric{kind}"] for kind in ("", "_global", "_local"))
+    assert set(kinds["type"].as_array()) == {"pLDDT"}
+    assert dict(zip(kinds["mode"].as_array(), kinds["id"].as_array(int), strict=True)) == {
+        "global": whole["metric_id"].as_array(int)[0],
+        "local": local["metric_id"].as_array(int)[0],
+    }
+    assert float(whole["metric_value"].as_item()) == pytest.approx(50)
+    atoms = pdbx.get_structure(file, model=1, use_author_fields=False, extra_fields=["b_factor"])
+    ca = atoms[atoms.atom_name == "CA"]
+    columns = [local[f"label_{what}_id"].as_array() for what in ("asym", "seq", "comp")]
+    assert [list(map(str, row)) for row in zip(*columns, strict=True)] == [
+        [str(a.chain_id), str(a.res_id), str(a.res_name)] for a in ca
+    ]
+    np.testing.assert_allclose(local["metric_value"].as_array(float), ca.b_factor, atol=6e-3)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -221,8 +242,8 @@ def test_what_disagrees_is_refused(tmp_path: Path) -> None:
         write_structure(path, ca, SEQUENCE[:-1])
     with pytest.raises(MinifoldError, match="do not increase"):
         write_structure(path, ca, SEQUENCE, INDEX.flip(0))
-    with pytest.raises(MinifoldError, match="B-factor 100000 of residue 1 does not"):
-        write_structure(path, ca, SEQUENCE, b_factors=torch.full((21,), 1e5))
+    with pytest.raises(MinifoldError, match=r"pLDDT 100\.5 of residue 1 is not between 0"):
+        write_structure(path, ca, SEQUENCE, plddt=torch.full((21,), 100.5))
     with pytest.raises(RequestError, match=r"did you mean '\.pdb'"):
         write_structure(tmp_path / "out.pdbx", ca, SEQUENCE)
     (tmp_path / "folder.pdb").mkdir()

@@ -259,14 +259,14 @@ def save_fold(done: Fold, path: Path, *remarks: str) -> None:
         *chain,
         atoms=atoms,
         sidechain=done.sidechain,
-        b_factors=None if done.plddt is None else 100 * done.plddt,
+        plddt=None if done.plddt is None else 100 * done.plddt,
         name=path.stem,
         remarks=remarks if done.plddt is None else (*remarks, CONFIDENCE),
     )
     if steps is not None:
         kinds = (STATES, steps.states), (PREDICTIONS, steps.predictions)
         for file, (remark, models) in zip(trajectory_paths(path), kinds, strict=True):
-            write_models(file, models, *chain, name=file.stem, remarks=[remark])
+            write_models(file, models, *chain, name=file.stem, remarks=[remark, *remarks])
 
 
 def with_backbone(done: Fold) -> Fold:

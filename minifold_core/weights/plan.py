@@ -32,7 +32,7 @@ class Plan:
         faults: what forbids the migration.
         expectations: what versions declare of it.
         notes: what the user should know beside.
-        allow_mismatch: whether the user let what does not fit be fresh.
+        allow_mismatch: whether the user let something be fresh that does not fit.
     """
 
     source: Structure
@@ -100,18 +100,20 @@ def plan_migration(
         for expected in _expectations(source, target, route, entries)
         if expected.slot not in filled
     )
+    excusable = unexplained(entries, source, target)
+    if "denoiser" in source.slots or not expectations:  # else: a trunk made for the model
+        excusable += _without_denoiser(target, entries)
+    excusable += _missed(expectations, entries)
     if allow_mismatch:
         entries = [resolved for entry in entries for resolved in resolve(entry)]
     else:
-        faults += unexplained(entries, source, target)
-        if "denoiser" in source.slots or not expectations:  # else: a trunk made for the model
-            faults += _without_denoiser(target, entries)
-        faults += _missed(expectations, entries)
+        faults += excusable
     if not faults and not any(entry.verdict in CARRIED for entry in entries):
         what = "nothing carries over"
         faults.append(Fault(what, f"start {target.label} without the file, or choose another"))
     notes = _notes(source, target, entries)
-    return Plan(source, target, tuple(entries), tuple(faults), expectations, notes, allow_mismatch)
+    excused = allow_mismatch and bool(excusable)
+    return Plan(source, target, tuple(entries), tuple(faults), expectations, notes, excused)
 
 
 def _carried(target: Structure, entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Report:
         target: the model: version and size.
         outcome: ``"carried"`` or ``"refused"``.
         refused: why, if it is.
-        allow_mismatch: whether the user let what does not fit be fresh.
+        allow_mismatch: whether the user let something be fresh that does not fit.
         given: parameters of the model that come from the file.
         total: parameters of the model.
         rows: what becomes of each slot.
