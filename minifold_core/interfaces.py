@@ -63,7 +63,8 @@ class Denoiser(Component):
     It needs ``coords_t`` in model units and reads the noise level from ``t`` or ``snr``.
 
     Attributes:
-        equivariant: whether turning and shifting the state does the same to the prediction.
+        equivariant: whether turning and shifting the state does the same to the prediction, at
+            low noise at least.
     """
 
     equivariant: ClassVar[bool] = True
@@ -79,7 +80,10 @@ class Denoiser(Component):
 
 
 class GatedDenoiser(Denoiser):
-    """A denoiser that trusts the frames of a noised state only as far as the noise allows."""
+    """A denoiser that trusts the frames of a noised state only as far as the noise allows.
+
+    Where it does not trust them whole, fixed axes take their place, and it is not equivariant.
+    """
 
     @abstractmethod
     def confidence(self, snr: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from minifold_core.assembly import Wiring, embedding_ports
 from minifold_core.batch import ProteinBatch
 from minifold_core.errors import RequestError
-from minifold_core.interfaces import Component, Denoiser, Features
+from minifold_core.interfaces import Component, Denoiser, Features, GatedDenoiser
 from minifold_core.phases import phase
 from minifold_core.placing import Step
 from minifold_core.port_check import check_given
@@ -175,8 +175,15 @@ class FoldModel(nn.Module):
 
     @property
     def equivariant(self) -> bool:
-        """Whether predictions turn and shift with the state, by construction."""
-        return all(m.equivariant for m in self.children() if isinstance(m, Denoiser))
+        """Whether predictions turn and shift with the state, by construction, in any noise."""
+        return all(
+            denoiser.equivariant
+            and not (
+                isinstance(denoiser, GatedDenoiser) and denoiser.confidence(torch.zeros(1)) < 1
+            )
+            for denoiser in self.children()
+            if isinstance(denoiser, Denoiser)
+        )
 
     @property
     def _doing(self) -> str:

@@ -31,8 +31,9 @@ def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None
     if not (model.equivariant or recipe.training.random_rotations):
         name = recipe.slots["denoiser"].spec.name
         note(
-            f"warning: denoiser '{name}' has no symmetry built in and sees every chain in the pose "
-            "of its file; --set training.random_rotations=true turns them"
+            f"warning: denoiser '{name}' is not equivariant by construction, at high noise at "
+            "least, and sees every chain in the pose of its file; --set "
+            "training.random_rotations=true turns them"
         )
 
 

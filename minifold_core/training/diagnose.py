@@ -40,7 +40,8 @@ def diagnose_training(
 ) -> TrainingDiagnosis:
     """Measure gradients and losses on native chains; the weights stay as they are.
 
-    The model is in evaluation mode: no sequence is masked, no prediction fed back.
+    The model is in evaluation mode: no sequence is dropped whole and no prediction fed back. Single
+    residues are hidden as in training, for a loss may be about them.
 
     Args:
         model: on the device to use.

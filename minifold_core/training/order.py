@@ -11,7 +11,9 @@ from minifold_core.recipe_schema import TrainingConfig
 from minifold_core.training.randomness import generator
 
 POOL = 8
-"""Optimizer steps whose chains are sorted by length together."""
+"""Optimizer steps whose chains are sorted by length together, at most."""
+POOLS = 2
+"""Pools of an epoch, at least: of a single one the batches would be the same in every epoch."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Order:
     """The batches of every epoch, a function of the seed and the epoch alone.
 
     Chains are drawn at random into pools of a few steps, sorted by length within a pool so that
-    batches pad little, and a pool's steps are taken in random order.
+    batches pad little, and a pool's steps are taken in random order. Chains that are left over make
+    a shorter step, which is no pool's: of a sorted one they would be the longest each time.
 
     Attributes:
         lengths: residues of each training chain.
@@ -45,11 +48,15 @@ class Order:
         """The chains of each step of an epoch, counted from 1; those of a step by length."""
         own = generator(self.seed, "order", number)
         drawn = torch.randperm(len(self.lengths), generator=own).tolist()
+        whole = len(drawn) // self.per_step * self.per_step
+        size = self.per_step * min(POOL, max(1, self.steps_per_epoch // POOLS))
         steps: list[list[int]] = []
-        for first in range(0, len(drawn), POOL * self.per_step):
-            pool = sorted(drawn[first : first + POOL * self.per_step], key=self.lengths.__getitem__)
+        for first in range(0, whole, size):
+            pool = sorted(drawn[first : min(first + size, whole)], key=self.lengths.__getitem__)
             cut = [pool[i : i + self.per_step] for i in range(0, len(pool), self.per_step)]
             steps += [cut[k] for k in torch.randperm(len(cut), generator=own).tolist()]
+        if rest := sorted(drawn[whole:], key=self.lengths.__getitem__):
+            steps.insert(int(torch.randint(len(steps) + 1, (1,), generator=own)), rest)
         return steps
 
 

@@ -26,7 +26,11 @@ class EDM(GaussianProcess):
         super().__init__(config, 1 / (1 + (sigma / MODEL_UNIT).square()))
 
     def grid(self, steps: int) -> list[int]:
-        """Times nearest to σ evenly spaced in ``σ^(1/rho)`` (their Eq. 5), both ends included."""
+        """Times nearest to σ evenly spaced in ``σ^(1/rho)`` (their Eq. 5), both ends included.
+
+        The table has the quantiles of training's noise, which lie far apart at its ends: with more
+        than some 50 steps, neighbours of the levels wanted there take their place.
+        """
         first, last = float(self.spaced[-1]), float(self.spaced[0])
         return nearest_levels(self.spaced, torch.linspace(first, last, steps, dtype=torch.float64))
 

@@ -51,8 +51,8 @@ class SmoothLDDTLoss(FullPrecisionLoss):
     """``1 - lDDT`` of Cα, with sigmoids for its steps (AlphaFold 3, suppl. Algorithm 27).
 
     ``1 - mean_{pairs} mean_c sigmoid(c - |d - d*|)`` over the pairs of two residues that are less
-    than ``cutoff`` apart in the native structure. As in the algorithm all pairs weigh the same;
-    lDDT itself is a mean over residues. A mirror image scores as the truth does.
+    than ``cutoff`` apart in the native structure. All pairs weigh the same, as in the algorithm and
+    in the lDDT of a chain that is reported. A mirror image scores as the truth does.
     """
 
     config: SmoothLDDTConfig
