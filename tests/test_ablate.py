@@ -245,6 +245,8 @@ def test_an_ablation_from_the_command_line_stopped_resumed_and_asked_otherwise(
     assert found["rows"][-1]["tm_minus_first"] == pytest.approx(
         found["rows"][-1]["tm"] - found["rows"][-2]["tm"]
     )
+    (known,) = (sentence for sentence in found["sentences"] if "Not new to" in sentence)
+    assert "Not new to small and wide: 2 of these 5 chains (1hpv.A, 1lcd.A)." in known
     page = (out / "ablation.md").read_text()
     assert all(sentence in page for sentence in found["sentences"])
     assert (out / "ablation.png").stat().st_size > 5000
@@ -253,7 +255,9 @@ def test_an_ablation_from_the_command_line_stopped_resumed_and_asked_otherwise(
     assert again.returncode == 0, again.stderr
     assert "epoch" not in again.stderr
     assert max(map(len, again.stdout.splitlines())) <= 80
-    assert "2 seeds are too few for an interval over trainings" in " ".join(again.stdout.split())
+    told = " ".join(again.stdout.split())
+    assert "2 seeds are too few for an interval over trainings" in told
+    assert known in told
 
     for change, word in (
         (["--budget", "4steps"], "budget was 3 steps, is 4 steps"),

@@ -24,6 +24,9 @@ from minifold_core.evaluation.paired import paired_interval
 from minifold_core.evaluation.shuffled import shuffled
 from minifold_core.folding import Target, fold
 from minifold_core.recipe_schema import SamplingConfig
+from minifold_core.weights.digest import file_sha256
+from minifold_core.weights.find import find_weights
+from minifold_core.weights.header import read_header
 
 Minifold = Callable[..., object]
 FLOORS = ("one point", "coil of the right size", "another real chain", "mean distance map")
@@ -147,11 +150,57 @@ def test_people_get_tables_of_80_columns_and_a_verdict(by_noise) -> None:
     assert "lower is better in RMSD, higher in all others" in words
     assert "predicted minus shuffled" in words
     levels = json.loads((by_noise[1] / "evaluation.json").read_text())["noise_levels"]
-    (start,) = (number for number, line in enumerate(lines) if "validation loss" in line)
+    (start,) = (
+        number for number, line in enumerate(lines) if line[1:].startswith("validation loss")
+    )
     for term, bins in levels["terms"].items():
         (row,) = (line.split() for line in lines[start:] if line.startswith(f" {term} "))
         values = set(bins.values()) if term in ("rg", "aux_dist") else bins.values()
         assert row[1 : len(values) + 1] == [f"{value:.4f}" for value in values]
+
+
+def test_what_flatters_stands_under_the_verdict_and_in_the_file(by_noise) -> None:
+    notes = json.loads((by_noise[1] / "evaluation.json").read_text())["notes"]
+    assert "2 of these 5 chains (1hpv.A, 1lcd.A)" in notes[0]  # which the shipped encoder knows
+    assert "chosen by validation loss, which flatters on these chains" in notes[1]
+    words = " ".join(by_noise[0].split())
+    assert f"cover less than 95 %. {' '.join(notes)} " in words
+
+
+def test_the_chains_of_a_training_are_known_to_it(minifold: Minifold, run: Path) -> None:
+    done = minifold("evaluate", run, "--split", "train", "--steps", 1, "--no-shuffled", "--json")
+    known, training, best = json.loads(done.stdout)["notes"]
+    assert known.startswith("Not new to ")
+    assert ": all 13 chains. These weights, or some that they began from," in known
+    assert "--split validation or test asks more" in training
+    assert best.endswith("chosen by validation loss.")
+
+
+@pytest.mark.slow(seconds=30)
+def test_chains_that_the_first_of_four_generations_knew_are_named(
+    minifold: Minifold, tmp_path: Path
+) -> None:
+    first, moved, last = (tmp_path / name for name in ("first", "moved.safetensors", "last"))
+    short = ["--size", "nano", "--max-steps", 1]
+    for command in (
+        ["train", "v13", *short, "--init-from", "v13:nano", "--run-dir", first],
+        ["migrate", first, "--to", "v14", "--out", moved],
+        ["train", "v13", *short, "--encoder-from", moved, "--run-dir", last],
+    ):
+        done = minifold(*command)
+        assert done.returncode == 0, done.stderr
+    shipped = find_weights("v13:nano")
+    header = read_header(last / "last.safetensors")
+    assert set(header.parents.values()) == {file_sha256(moved)}
+    assert {file_sha256(shipped), file_sha256(first / "best.safetensors")} < {*header.descent}
+    for split, known in (
+        ("validation", "2 of these 5 chains (1hpv.A, 1lcd.A)"),
+        ("train", "all 13"),
+    ):
+        options = ["--split", split, "--steps", 1, "--no-shuffled"]
+        for weights in (moved, last):
+            done = minifold("evaluate", weights, *options)
+            assert f"Not new to {weights}: {known}" in " ".join(done.stdout.split())
 
 
 def test_the_shuffled_sequence_gets_the_same_noise() -> None:

@@ -167,7 +167,7 @@ def test_what_narrows_the_figures_is_said() -> None:
     late = replace(sides[2].trained[0], file="best.safetensors", epoch=7, data_digest="other")
     sides[2] = replace(sides[2], trained=(late,))
     rows = paired_rows(*sides[:2], SAME)
-    told = " ".join(notes_of(sides, rows, CHAINS, "validation"))
+    told = " ".join(notes_of(sides, rows, CHAINS, "validation", "other"))
     for words in (
         "compared with the first, a, and not with each other",
         "of different epochs: a 1; b 1; c 7",
@@ -178,6 +178,8 @@ def test_what_narrows_the_figures_is_said() -> None:
         assert words in told
     plain = " ".join(notes_of(sides[:2], rows, CHAINS, "train"))
     assert "trained on them may remember them" in plain
+    elsewhere = " ".join(notes_of(sides, rows, CHAINS, "validation", "another pack"))
+    assert "Of c, best.safetensors is measured: chosen by validation loss. " in elsewhere
     assert "first" not in plain
     assert "epochs" not in plain
 

@@ -33,6 +33,7 @@ from minifold_core.cli.evaluation_run import Sampler
 from minifold_core.cli.resume import resume
 from minifold_core.cli.sample import sampling_settings
 from minifold_core.cli.train import train
+from minifold_core.comparison.notes import notes_on_weights
 from minifold_core.comparison.quantities import Trained
 from minifold_core.console import note, progress
 from minifold_core.data.dataset import PackedDataset
@@ -221,13 +222,11 @@ def sample_training(training: Training, judging: Judging) -> Sampled:
         MinifoldError: a sample is not finite, or memory does not suffice.
     """
     weights = training.run.last
-    header, sha256 = read_header(weights), file_sha256(weights)
-    made = (header.step, header.epoch, header.data_digest)
-    trained = Trained(training.name, weights.name, sha256, training.seed, *made)
+    trained = Trained.of(training.name, weights, read_header(weights), training.seed)
     recipe = training.entry.recipe
     settings = sampling_settings(recipe, judging.steps, None, None)
     asked = {
-        "weights": sha256,
+        "weights": trained.sha256,
         "chains": [chain.name for chain in judging.chains],
         "sampling": settings.model_dump(),
         "count": judging.count,
@@ -241,9 +240,8 @@ def sample_training(training: Training, judging: Judging) -> Sampled:
     embedded = fitting_embeddings(model.recipe, judging.embeddings if reads else None)
     native = list(judging.source.with_embeddings(embedded))
     digest = file_sha256(embedded.path) if embedded else ""
-    sampler = Sampler(
-        model, judging.count, judging.seed, judging.device, judging.at_once, sha256, digest
-    )
+    how = (judging.count, judging.seed, judging.device, judging.at_once)
+    sampler = Sampler(model, *how, trained.sha256, digest)
     own = sampler.sample(native, settings, None, f"sampling {training.name}").traces
     others: Traces = {}
     if settings.guidance != 0 and reads_sequence(model):
@@ -266,7 +264,12 @@ def write_all(
 ) -> dict[str, Any]:
     """Write the table as Markdown and CSV, everything as JSON, every score, and the picture."""
     rows = floor_rows(bench) + [recipe_row(arm, bench.seed) for arm in arms]
-    said = sentences(arms, len(judging.chains)) + list(_remarks(out, question, failed))
+    on = (judging.chains, judging.split, question.data_digest)
+    said = [
+        *sentences(arms, len(judging.chains)),
+        *notes_on_weights({arm.label: arm.trained for arm in arms}, *on),
+        *_remarks(out, question, failed),
+    ]
     found = {
         "schema": SCHEMA,
         "question": question.to_dict(),

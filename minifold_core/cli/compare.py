@@ -199,20 +199,20 @@ def _measure(
     no_cost: bool,
 ) -> Measured:
     from minifold_core.cli.platform import choose_device, choose_precision
-    from minifold_core.cli.sample import sampling_settings, warn_of_familiar, warn_of_untrained
+    from minifold_core.cli.sample import sampling_settings, warn_of_untrained
     from minifold_core.comparison.cost import CostPlan
     from minifold_core.comparison.measured import measure
     from minifold_core.comparison.measuring import Plan
     from minifold_core.data.dataset import open_dataset
+    from minifold_core.weights.digest import file_sha256
 
     dataset = open_dataset(data)
     if data == "demo":
         note(f"data: the {dataset}; choose your own with --data")
     chains = list(dataset.subset(split))
     for member in (each for side in sides for each in side.members):
-        if member.weights and member.header:
+        if member.header:
             warn_of_untrained(member.name, member.header)
-            warn_of_familiar(member.name, member.weights, chains)
     chosen = choose_device(device)
     plan = Plan(
         count=count,
@@ -223,6 +223,7 @@ def _measure(
         cost=None if no_cost else CostPlan(),
         data=f"{data}, {split}",
         split=split,
+        data_digest=file_sha256(dataset.file.path),
     )
     return measure(sides, chains, dataset.library_for(split), plan, progress)
 

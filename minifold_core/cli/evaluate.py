@@ -21,7 +21,6 @@ from minifold_core.cli.sample import (
     TemperatureOption,
     WeightsArgument,
     sampling_settings,
-    warn_of_familiar,
     warn_of_guidance,
     warn_of_untrained,
 )
@@ -81,6 +80,8 @@ def evaluate(
         judge_samples,
         judge_settings,
     )
+    from minifold_core.comparison.notes import notes_on_weights
+    from minifold_core.comparison.quantities import Trained
     from minifold_core.data.dataset import open_dataset
     from minifold_core.evaluation.figures import judge_figures
     from minifold_core.evaluation.judge import SCORED, Bench, check_library
@@ -103,14 +104,16 @@ def evaluate(
         note(f"data: the {dataset}; choose your own with --data")
     embedded = fitting_embeddings(model.recipe, embeddings)
     chains = list(dataset.subset(split).with_embeddings(embedded))
-    warn_of_familiar(str(weights), file, chains)
     if embedded and not no_shuffled:
         note(
             "note: shuffled sequences take the rows of their embeddings along, and those still "
             "know their native neighbours: a milder control than for a model that reads residues"
         )
     chosen = choose_device(device)
-    results = Results({"weights": str(weights), "data": data, "split": split}, out)
+    trained = Trained.of(str(weights), file, header)
+    on = (chains, split, file_sha256(dataset.file.path))
+    notes = list(notes_on_weights({trained.name: [trained]}, *on))
+    results = Results({"weights": trained.name, "data": data, "split": split, "notes": notes}, out)
     if model.recipe.process is None and not (fields or by_noise):
         unfit = [f"--{name}" for name, value in flags.items() if value is not None]
         if unfit := unfit + ["--count"] * (count > 1):
@@ -128,7 +131,7 @@ def evaluate(
     check_library(chains, library)
     results.found["sampling"] = base.model_dump() | {"seed": seed, "count": count}
     digest = file_sha256(embedded.path) if embedded else ""
-    sampler = Sampler(model, count, seed, chosen, at_once, file_sha256(file), digest)
+    sampler = Sampler(model, count, seed, chosen, at_once, trained.sha256, digest)
     with progress("scoring the floors", SCORED) as advance:
         bench = Bench.of(chains, library, seed, advance)
     try:

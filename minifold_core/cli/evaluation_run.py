@@ -53,10 +53,10 @@ class Results:
     """What is found, written as soon as it is and told at the end.
 
     Attributes:
-        found: for ``--json`` and ``evaluation.json``.
+        found: for ``--json`` and ``evaluation.json``; its ``notes`` are told under the verdict.
         out: the directory for files, if there is to be one.
         tables: for people.
-        words: sentences under the tables.
+        words: sentences under the tables, the verdict first.
     """
 
     found: dict[str, Any]
@@ -86,7 +86,7 @@ class Results:
             return
         for each in self.tables:
             show(each)
-        say(*self.words)
+        say(*self.words[:1], *self.found["notes"], *self.words[1:])
 
 
 @dataclass(frozen=True)

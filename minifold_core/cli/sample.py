@@ -21,7 +21,6 @@ from minifold_core.files import check_writable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from minifold_core.data.records import Chain
     from minifold_core.folding import Fold
     from minifold_core.recipe import Recipe
     from minifold_core.recipe_schema import SamplingConfig
@@ -278,17 +277,6 @@ def with_backbone(done: Fold) -> Fold:
     index = done.target.residue_index
     index = torch.arange(len(done.coords)) if index is None else index
     return replace(done, backbone=rebuild_backbone(done.coords, done.target.sequence, index))
-
-
-def warn_of_familiar(name: str, weights: Path, chains: Iterable[Chain]) -> None:
-    """Say which chains are not new to weights of that name that are judged by them."""
-    from minifold_core.weights.known import familiar
-
-    if known := familiar(weights, (chain.name for chain in chains)):
-        note(
-            f"warning: {name}, or weights that it began from, learned from {', '.join(known)} or "
-            "relatives: scores on them flatter it"
-        )
 
 
 def warn_of_untrained(name: str, header: Header) -> None:

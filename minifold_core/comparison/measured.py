@@ -78,7 +78,8 @@ class Measured:
     def notes(self) -> tuple[str, ...]:
         """What has to be known to read the figures."""
         rows = [row for pair in self.pairs for row in pair.rows]
-        return tuple(notes_of(self.sides, rows, self.chains, self.plan.split))
+        on = (self.chains, self.plan.split, self.plan.data_digest)
+        return tuple(notes_of(self.sides, rows, *on))
 
     @property
     def source(self) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from minifold_core.folding import Target, steps_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe import Recipe
 from minifold_core.recipe_schema import SamplingConfig
-from minifold_core.weights.digest import file_sha256
 from minifold_core.weights.io import load_model
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -58,6 +57,7 @@ class Plan:
         cost: what to time; None: nothing.
         data: the chains, in words.
         split: which chains of the data they are, if it is known.
+        data_digest: SHA-256 of the data, if it is known.
     """
 
     count: int = 1
@@ -69,6 +69,7 @@ class Plan:
     cost: CostPlan | None = None
     data: str = ""
     split: str = ""
+    data_digest: str = ""
 
     def sampling(self, recipe: Recipe) -> SamplingConfig | None:
         """The sampler's settings for a recipe; None for one that does not denoise."""
@@ -85,15 +86,7 @@ def load_member(member: Member) -> tuple[FoldModel, Trained]:
     if member.weights is None:
         raise RequestError(f"{member.name} has no weights: there is nothing to measure")
     model, header = load_model(member.weights)
-    return model, Trained(
-        member.name,
-        member.weights.name,
-        file_sha256(member.weights),
-        member.seed,
-        header.step,
-        header.epoch,
-        header.data_digest,
-    )
+    return model, Trained.of(member.name, member.weights, header, member.seed)
 
 
 def measure_side(

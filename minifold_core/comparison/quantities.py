@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ from minifold_core.recipe import Recipe
 from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.training.objective import Objective
 from minifold_core.training.validation import bin_suffix, validated
+from minifold_core.weights.digest import file_sha256
+from minifold_core.weights.header import Header
+from minifold_core.weights.seen import descent
 
 Values = dict[str, Tensor]
 """Quantity to [n, M, N]: n chains, M trainings, N samples of each; NaN where it is undefined."""
@@ -36,6 +40,8 @@ class Trained:
         step: optimizer steps taken.
         epoch: epochs finished.
         data_digest: of the training data; empty if it is not known.
+        descent: SHA-256 of all that the weights come from; see
+            :func:`~minifold_core.weights.seen.descent`.
     """
 
     name: str
@@ -45,6 +51,14 @@ class Trained:
     step: int
     epoch: int
     data_digest: str
+    descent: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, weights: Path, header: Header, seed: int | None = None) -> Trained:
+        """What a weights file says of its training."""
+        sha256 = file_sha256(weights)
+        made = (header.step, header.epoch, header.data_digest)
+        return cls(name, weights.name, sha256, seed, *made, descent(sha256, header))
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""

@@ -41,6 +41,8 @@ class Header(Section):
         migrations: reports of the migrations that led here, the oldest first, as
             :meth:`minifold_core.weights.report.Report.to_json` gives them.
         fresh: slots that a migration left with weights as they were drawn, in part at least.
+        descent: SHA-256 of all that the first weights came from, as
+            :func:`minifold_core.weights.seen.descent` gives it.
     """
 
     recipe: dict[str, Any]
@@ -55,6 +57,7 @@ class Header(Section):
     metrics: dict[str, float] = Field(default_factory=dict)
     migrations: list[dict[str, Any]] = Field(default_factory=list)
     fresh: list[str] = Field(default_factory=list)
+    descent: list[str] = Field(default_factory=list)
 
     @property
     def untrained(self) -> list[str]:

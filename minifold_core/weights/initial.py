@@ -20,6 +20,7 @@ from minifold_core.weights.header import RANDOM, TRAINED
 from minifold_core.weights.io import SlotWeights, open_slot
 from minifold_core.weights.plan import Plan
 from minifold_core.weights.report import Report
+from minifold_core.weights.seen import descent
 from minifold_core.weights.shipped import shipped_weights
 
 
@@ -34,6 +35,8 @@ class Start:
         migrations: reports of the migrations that led here, the oldest first.
         fresh: slots that a migration left with weights as they were drawn, in part at least.
         sources: slot path to the file that filled it, in words.
+        descent: SHA-256 of all that these weights come from; see
+            :func:`~minifold_core.weights.seen.descent`.
     """
 
     encoder: str = TRAINED
@@ -41,6 +44,7 @@ class Start:
     migrations: list[dict[str, Any]] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
+    descent: list[str] = field(default_factory=list)
 
     def header_fields(self) -> dict[str, Any]:
         """What a header says of it."""
@@ -49,7 +53,12 @@ class Start:
             "parents": self.parents,
             "migrations": self.migrations,
             "fresh": self.fresh,
+            "descent": self.descent,
         }
+
+    def comes_from(self, file: WeightsFile) -> None:
+        """Record a file that filled slots, and all that it comes from itself."""
+        self.descent = list(dict.fromkeys([*self.descent, *descent(file.sha256, file.header)]))
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ def _record(start: Start, migration: Migration) -> None:
     if "encoder" in plan.carried:  # a stranger's encoder counts as trained
         start.encoder = file.header.encoder if file.header else TRAINED
     start.parents |= dict.fromkeys((entry.slot for entry in plan.moves), file.sha256)
+    start.comes_from(file)
     this = migration.report.to_json()
     this["source"]["sha256"] = file.sha256
     start.migrations = [*(file.header.migrations if file.header else []), this]
@@ -141,6 +151,7 @@ def _drawn(migration: Migration, filled: Collection[str]) -> list[str]:
 def _fill(model: FoldModel, weights: SlotWeights, source: str, start: Start) -> None:
     weights.fill(model)
     start.parents[weights.slot] = weights.file.sha256
+    start.comes_from(weights.file)
     start.sources[weights.slot] = source
     if weights.slot == "encoder":
         start.encoder = weights.header.encoder

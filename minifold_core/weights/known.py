@@ -185,27 +185,6 @@ def weights_of(version: str) -> dict[str, Known]:
     return {known.entry.tag: known for known in named if known.id == version}
 
 
-def familiar(file: Path, chains: Iterable[str]) -> list[str]:
-    """Those of the chains of these names that a weights file is known to have learned from, or one
-    that it began from."""
-    recorded = [known.entry for known in known_weights().items.values() if known.entry.familiar]
-    if not recorded:
-        return []
-    hashes = {digest.file_sha256(file), *_parents(file)}
-    names = {name for entry in recorded if entry.sha256 in hashes for name in entry.familiar}
-    return [chain for chain in chains if chain in names]
-
-
-def _parents(file: Path) -> Iterable[str]:
-    """The hashes of the files whose weights a file's slots began from; none of a stranger's."""
-    from minifold_core.weights.header import read_header
-
-    try:
-        return read_header(file).parents.values()
-    except RequestError:
-        return ()
-
-
 def _put(found: Found[Known], origin: str, version: str, entries: Iterable[WeightsEntry]) -> None:
     for known in (Known(version, weights, origin) for weights in entries):
         found.items[known.name] = known

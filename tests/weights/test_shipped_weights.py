@@ -11,16 +11,14 @@ import pytest
 
 from minifold_core import discovery
 from minifold_core.catalogue import list_models
-from minifold_core.cli.sample import warn_of_familiar
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.home import home
-from minifold_core.weights.file import open_weights
 from minifold_core.weights.find import find_weights
 from minifold_core.weights.header import read_header
-from minifold_core.weights.io import save_weights
 from minifold_core.weights.known import known_weights
 from minifold_core.weights.own import add, remove
+from minifold_core.weights.seen import descent, learned_from
 from weights_files import perturbed, save, sha256
 
 Minifold = Callable[..., subprocess.CompletedProcess[str]]
@@ -104,25 +102,24 @@ def test_what_ships_is_what_the_registry_has_recorded(shipped: Path, b30: Path) 
         known.locate()
 
 
-def test_weights_are_told_apart_from_chains_that_they_or_their_parents_know(
-    shipped: Path, b30: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_files_that_do_not_record_their_descent_are_known_by_parents_and_migrations(
+    shipped: Path, b30: Path
 ) -> None:
     (shipped.parent.parent / "registry.toml").write_text(
         f"[[models.v20.weights]]\ntag = 'nano'\nsha256 = '{sha256(shipped)}'\n"
         "familiar = ['1lcd.A', '2ofg.X', 'elsewhere.A']\n"
     )
     chains = list(open_dataset().subset("validation"))
-    warn_of_familiar("v20:nano", shipped, chains)
-    warn_of_familiar("b30", b30, chains)
-    file, child = open_weights(b30), tmp_path / "child.safetensors"
-    parents = {"parents": {"encoder": sha256(shipped)}}
-    save_weights(child, file.load(), file.header.model_copy(update=parents))
-    warn_of_familiar("child", child, chains)
-    assert capsys.readouterr().err.splitlines() == [
-        f"warning: {name}, or weights that it began from, learned from 1lcd.A, 2ofg.X or "
-        "relatives: scores on them flatter it"
-        for name in ("v20:nano", "child")
-    ]
+
+    def knows(path: Path, **fields: object) -> tuple[str, ...]:
+        header = read_header(path).model_copy(update=fields)
+        return learned_from(descent(sha256(path), header), chains, "")
+
+    assert knows(shipped) == ("1lcd.A", "2ofg.X")
+    assert knows(b30) == ()
+    assert knows(b30, parents={"encoder": sha256(shipped)}) == ("1lcd.A", "2ofg.X")
+    migrated = [{"source": {"sha256": sha256(shipped)}}, {"source": {}}]
+    assert knows(b30, migrations=migrated) == ("1lcd.A", "2ofg.X")
 
 
 def test_all_that_ships_here_is_sound(minifold: Minifold) -> None:
