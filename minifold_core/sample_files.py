@@ -110,6 +110,25 @@ def is_trajectory(path: Path) -> bool:
     return Path(path.stem).suffix in TRAJECTORY
 
 
+def listed_files(directory: Path) -> list[Path] | None:
+    """The structures that the ``samples.csv`` of a directory lists; None if it has none of ours.
+
+    Raises:
+        MinifoldError: the table cannot be read.
+    """
+    table = directory / TABLE
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {"name", "copy", "file"} <= set(rows.fieldnames or ()):
+                return None
+            return [directory / row["file"] for row in rows if row["file"]]
+    except (FileNotFoundError, UnicodeDecodeError, csv.Error):
+        return None
+    except OSError as error:
+        raise MinifoldError(f"{table} cannot be read: {error.strerror}") from None
+
+
 @dataclass(frozen=True)
 class SampleTable:
     """``samples.csv``: a row for every structure that is on disk, appended when it is there.

@@ -54,6 +54,33 @@ def test_cli_judges_a_directory_with_things_that_are_no_structure(
     assert "not empty" in again.stderr
 
 
+def test_cli_judges_what_a_table_lists_and_pools_no_samplings(minifold, tmp_path) -> None:
+    out, sweep = tmp_path / "evaluation", tmp_path / "sweep"
+    for asked in (["--steps", 1, "--out", out], ["--sweep", "steps=1,2", "--out", sweep]):
+        done = minifold("evaluate", "v15", *asked)
+        assert done.returncode == 0, done.stderr
+    (out / "mine.pdb").write_bytes(next(out.glob("*.pdb")).read_bytes())
+    chains = len(list(csv.DictReader((out / "samples.csv").open())))
+
+    def judged(*directories) -> tuple[int, str]:
+        done = minifold("judge", *directories, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["structures"], done.stderr
+
+    found, said = judged(out)
+    assert found == chains
+    assert f"left out, with a samples.csv of its own: shuffled in {out}" in said
+    assert judged(sweep / "steps1", sweep / "steps2")[0] == 2 * chains
+    refused = minifold("judge", sweep)
+    assert refused.returncode == 2
+    assert "samples.csv (steps1, steps2): judge one, such as" in refused.stderr
+    gone = next((sweep / "steps1").glob("*.pdb"))
+    gone.unlink()
+    refused = minifold("judge", sweep / "steps1")
+    assert refused.returncode == 2
+    assert f"lists {gone.name}, which is not there" in refused.stderr
+
+
 def test_cli_judges_one_structure_and_repeats_itself(minifold, structures) -> None:
     first, second = (minifold("judge", structures / "trace.pdb") for _ in range(2))
     assert first.returncode == 0, first.stderr

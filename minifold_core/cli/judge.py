@@ -42,6 +42,8 @@ def judge(
 
     Angles, bonds, clashes, size, contacts, secondary structure, diversity and novelty, each beside
     what two sets of natural chains of that size differ by. Needs no weights.
+
+    Of a directory with a samples.csv, the structures that it lists are judged.
     """
     from minifold_core.data.dataset import open_dataset
     from minifold_core.evaluation.generation.judge import judge_generation
