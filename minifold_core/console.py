@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +26,16 @@ def note(message: str) -> None:
     """Print one line for the user on stderr, from the first process."""
     if first_process():
         print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Say, when it is stopped, that the same command goes on with ``what`` it works at."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        note(f"{what} goes on with: {shlex.join(['minifold', *sys.argv[1:]])}")
+        raise
 
 
 class Advance(Protocol):

@@ -42,5 +42,6 @@ train bonds v15 --data "$out/chains.safetensors" --init-from "$out/decay" \
   --set training.schedule.constant_epochs=0 --set training.learning_rate=4e-4 \
   --set training.learning_rate_scale.encoder=0.3 \
   --set losses.bb_bond.weight=100 --set losses.bb_angle.weight=1
-[ -e "$out/evaluation/evaluation.json" ] ||
+if [ ! -e "$out/evaluation/evaluation.json" ] || [ -e "$out/evaluation/unfinished" ]; then
   minifold evaluate "$out/bonds" --data "$out/chains.safetensors" --count 4 --out "$out/evaluation"
+fi

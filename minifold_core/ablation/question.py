@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minifold_core.ablation.budget import Budget
+from minifold_core.asked import changes, read_asked
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.recipe import Recipe, load_recipe
@@ -129,14 +130,10 @@ def check_question(directory: Path, question: Question) -> dict[str, str]:
                 f"--out {directory} exists and holds no ablation; choose another directory"
             )
         return {}
-    try:
-        said = json.loads(record.read_text(encoding="utf-8"))
-        before, recipes = {name: said[name] for name in question.fixed()}, dict(said["recipes"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{record} cannot be read ({error}); choose another --out") from None
     now = question.fixed()
-    changed = [f"{name} was {_short(before[name])}, is {_short(now[name])}" for name in now
-               if before[name] != now[name]]  # fmt: skip
+    before = read_asked(record, (*now, "recipes"))
+    recipes: dict[str, str] = before["recipes"]
+    changed = changes(before, now)
     changed += [
         f"recipe {entry.label} has other values than before (its file, or a default of minifold)"
         for entry in question.entries
@@ -161,8 +158,3 @@ def write_question(directory: Path, question: Question, before: dict[str, str]) 
     with atomic(directory / QUESTION) as path:
         text = json.dumps({"schema": SCHEMA} | asked, indent=2)
         path.write_text(text + "\n", encoding="utf-8")
-
-
-def _short(value: str) -> str:
-    """A digest by its first digits; 'none' for nothing."""
-    return (value[:12] if len(value) == len(sha256().hexdigest()) else value) or "none"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from minifold_core.comparison.quantities import Trained
-from minifold_core.files import atomic
+from minifold_core.kept_tensors import keep_tensors, kept_tensors
 
 Traces = dict[str, Tensor]
 """Chain name to [N, L, 3] Cα in ångström."""
 OWN, SHUFFLED = "own", "shuffled"
-KEY = "minifold_ablation_samples"
 
 
 @dataclass(frozen=True)
@@ -47,26 +43,16 @@ def keep_samples(path: Path, sampled: Sampled, asked: Mapping[str, Any]) -> None
     """
     tensors = {f"{OWN}/{name}": trace for name, trace in sampled.own.items()}
     tensors |= {f"{SHUFFLED}/{name}": trace for name, trace in sampled.shuffled.items()}
-    said = {"asked": dict(asked), "parameters": sampled.parameters}
-    with atomic(path) as temporary:
-        save_file(
-            {name: each.contiguous() for name, each in tensors.items()},
-            temporary,
-            metadata={KEY: json.dumps(said)},
-        )
+    keep_tensors(path, tensors, {"asked": dict(asked), "parameters": sampled.parameters})
 
 
 def kept_samples(path: Path, trained: Trained, asked: Mapping[str, Any]) -> Sampled | None:
     """The samples in a file; None if there are none, or they were made otherwise."""
-    try:
-        with safe_open(path, "pt") as file:
-            said = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            if said.get("asked") != dict(asked):
-                return None
-            found: dict[str, Traces] = {OWN: {}, SHUFFLED: {}}
-            for name in file.keys():  # noqa: SIM118  # no mapping
-                kind, _, chain = name.partition("/")
-                found[kind][chain] = file.get_tensor(name)
-    except (OSError, SafetensorError, ValueError):
+    tensors, said = kept_tensors(path) or ({}, {})
+    if said.get("asked") != dict(asked):
         return None
+    found: dict[str, Traces] = {OWN: {}, SHUFFLED: {}}
+    for name, trace in tensors.items():
+        kind, _, chain = name.partition("/")
+        found[kind][chain] = trace
     return Sampled(trained, said["parameters"], found[OWN], found[SHUFFLED])

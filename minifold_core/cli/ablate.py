@@ -13,7 +13,7 @@ from minifold_core.cli.models import JsonOption, SizeOption
 from minifold_core.cli.output import emit_json, say, show
 from minifold_core.cli.platform import MAX_SEED, DeviceOption, choose_device
 from minifold_core.cli.sample import AtOnceOption, SplitOption, StepsOption
-from minifold_core.console import note
+from minifold_core.console import going_on, note
 from minifold_core.errors import RequestError
 
 
@@ -79,7 +79,7 @@ def ablate(
     from minifold_core.ablation.question import Question, check_question, read_entries
     from minifold_core.ablation.trainings import standing, trainings
     from minifold_core.assembly import embedding_ports
-    from minifold_core.cli.ablation_run import Judging, announce, going_on, judge_all, train_all
+    from minifold_core.cli.ablation_run import Judging, announce, judge_all, train_all
     from minifold_core.cli.ablation_tables import plan_table, results_table
     from minifold_core.cli.embeddings import open_embeddings
     from minifold_core.cli.sample import sampling_settings
@@ -127,7 +127,7 @@ def ablate(
             show(plan_table(planned, asked))
         note("dry run: nothing was trained or written")
         return
-    with going_on():
+    with going_on("the whole ablation"):
         failed = train_all(out, question, before, data, embeddings, device)
         results = judge_all(out, question, judging, failed)
     if as_json:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,16 +91,6 @@ class Judging:
     def chains(self) -> tuple[Chain, ...]:
         """The native chains, without embeddings."""
         return tuple(self.source)
-
-
-@contextmanager
-def going_on() -> Iterator[None]:
-    """Say, when it is stopped, that the same command goes on."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        note(f"the whole ablation goes on with: {shlex.join(['minifold', *sys.argv[1:]])}")
-        raise
 
 
 def announce(
@@ -242,12 +229,12 @@ def sample_training(training: Training, judging: Judging) -> Sampled:
     digest = file_sha256(embedded.path) if embedded else ""
     how = (judging.count, judging.seed, judging.device, judging.at_once)
     sampler = Sampler(model, *how, trained.sha256, digest)
-    own = sampler.sample(native, settings, None, f"sampling {training.name}").traces
+    own = sampler.sample(native, settings, f"sampling {training.name}").traces
     others: Traces = {}
     if settings.guidance != 0 and reads_sequence(model):
         mixed = [shuffled(chain, judging.seed) for chain in native]
         what = f"sampling {training.name}, {SHUFFLED}"
-        others = sampler.sample(mixed, settings, None, what).traces
+        others = sampler.sample(mixed, settings, what).traces
     parameters = sum(total for total, _ in model.parameter_counts().values())
     sampled = Sampled(trained, parameters, own, others)
     keep_samples(training.samples, sampled, asked)

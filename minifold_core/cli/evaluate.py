@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from minifold_core.cli.embeddings import EmbeddingsOption, fitting_embeddings
+from minifold_core.cli.evaluation_out import check_evaluation_out, unfinished
 from minifold_core.cli.models import JsonOption
 from minifold_core.cli.output import check_out
 from minifold_core.cli.platform import DeviceOption, choose_device
@@ -71,8 +72,10 @@ def evaluate(
     that they have.
 
     A model without a denoiser, such as contact, is judged by the metrics of its recipe.
+
+    After a stop the same command goes on: what was sampled into --out is not sampled again.
     """
-    check_out(out)
+    check_evaluation_out(out)
     from minifold_core.cli.evaluation_run import (
         Results,
         Sampler,
@@ -118,6 +121,7 @@ def evaluate(
         unfit = [f"--{name}" for name, value in flags.items() if value is not None]
         if unfit := unfit + ["--count"] * (count > 1):
             raise RequestError(f"{model.recipe.id} denoises nothing: leave out {', '.join(unfit)}")
+        check_out(out)
         figures = judge_figures(model.to(chosen), chains, seed)
         results.add(figures.to_dict(), [figures.to_table()], figures.verdict)
         results.tell(as_json)
@@ -129,18 +133,29 @@ def evaluate(
         warn_of_guidance(model.recipe, [setting.config for setting in settings])
     library = dataset.library_for(split)
     check_library(chains, library)
-    results.found["sampling"] = base.model_dump() | {"seed": seed, "count": count}
-    digest = file_sha256(embedded.path) if embedded else ""
-    sampler = Sampler(model, count, seed, chosen, at_once, trained.sha256, digest)
-    with progress("scoring the floors", SCORED) as advance:
-        bench = Bench.of(chains, library, seed, advance)
-    try:
-        if fields:
-            judge_settings(sampler, bench, settings, results)
-        else:
-            judge_samples(sampler, bench, base, not no_shuffled, results)
-        if by_noise:
-            judge_levels(sampler, bench, not no_shuffled, results)
-    finally:  # what was found before a failure is told all the same
-        if results.tables:
-            results.tell(as_json)
+    sampling = base.model_dump() | {"seed": seed, "count": count}
+    results.found["sampling"] = sampling
+    asked = sampling | {
+        "weights": trained.sha256,
+        "data": file_sha256(dataset.file.path),
+        "split": split,
+        "embeddings": file_sha256(embedded.path) if embedded else "",
+        "sweep": ", ".join(sweep or []),
+        "shuffled": not no_shuffled,
+        "noise_levels": by_noise,
+    }
+    files = asked["weights"], asked["embeddings"]
+    sampler = Sampler(model, count, seed, chosen, at_once, *files, out)
+    with unfinished(out, asked):
+        with progress("scoring the floors", SCORED) as advance:
+            bench = Bench.of(chains, library, seed, advance)
+        try:
+            if fields:
+                judge_settings(sampler, bench, settings, results)
+            else:
+                judge_samples(sampler, bench, base, not no_shuffled, results)
+            if by_noise:
+                judge_levels(sampler, bench, not no_shuffled, results)
+        finally:  # what was found before a failure is told all the same
+            if results.tables:
+                results.tell(as_json)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from minifold_core.cli.evaluation_out import RESULT, UNFINISHED
 from minifold_core.cli.evaluation_tables import (
     agreement_table,
     backbone_table,
@@ -27,6 +28,7 @@ from minifold_core.console import note, progress
 from minifold_core.data.records import Chain
 from minifold_core.evaluation.backbones import judge_backbones
 from minifold_core.evaluation.calibration import calibrate
+from minifold_core.evaluation.exact import ExactSamples
 from minifold_core.evaluation.judge import Bench
 from minifold_core.evaluation.noise_levels import NOTE, batches_of, noise_levels
 from minifold_core.evaluation.sampling import Samples, sample_chains
@@ -37,7 +39,7 @@ from minifold_core.folding import Fold, Target, steps_of
 from minifold_core.model import FoldModel
 from minifold_core.recipe_schema import SamplingConfig
 from minifold_core.results import write_csv, write_json
-from minifold_core.sample_files import SampleTable, structure_paths
+from minifold_core.sample_files import SampleTable, listed_files, structure_paths
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,7 +72,7 @@ class Results:
         self.tables += tables
         self.words += words
         if self.out is not None:
-            write_json(self.out / "evaluation.json", self.found)
+            write_json(self.out / RESULT, self.found)
 
     def rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write a table of that name as CSV; what is not defined is left empty."""
@@ -101,6 +103,7 @@ class Sampler:
         at_once: samples in a batch at most.
         weights: SHA-256 of the weights file, for ``samples.csv``.
         embeddings: SHA-256 of the file of embeddings; empty if none are read.
+        out: the directory of the evaluation; None writes nothing.
     """
 
     model: FoldModel
@@ -110,27 +113,59 @@ class Sampler:
     at_once: int | None
     weights: str
     embeddings: str
+    out: Path | None = None
 
     def sample(
-        self, chains: Sequence[Chain], settings: SamplingConfig, out: Path | None, what: str
+        self, chains: Sequence[Chain], settings: SamplingConfig, what: str, folder: str = ""
     ) -> Samples:
-        """Sample every chain; ``what`` it is stands beside the progress."""
-        targets = [Target.of(chain) for chain in chains]
-        table, paths = None, {}
-        if out is not None:
-            paths = structure_paths(out, targets, self.count, "pdb", trajectory=False)
-            name = self.model.recipe.id
-            table = SampleTable(out, name, self.seed, settings, self.weights, self.embeddings)
-            table.start()
+        """Sample every chain, or those that were not before the evaluation was stopped.
 
-        def keep(done: Fold) -> None:
-            if table is not None:
-                path = paths[done.target.name, done.copy]
+        Args:
+            chains: the native chains.
+            settings: of the sampler.
+            what: a word for it, beside the progress.
+            folder: of the structures, in ``out``.
+        """
+        if self.out is None:
+            return self._draw(chains, settings, what, {}, lambda done: None)
+        targets = [Target.of(chain) for chain in chains]
+        out, exact = self.out / folder, ExactSamples(self.out / UNFINISHED / folder)
+        paths = structure_paths(out, targets, self.count, "pdb", trajectory=False)
+        name = self.model.recipe.id
+        table = SampleTable(out, name, self.seed, settings, self.weights, self.embeddings)
+        table.start()
+        listed = set(listed_files(out) or ())
+
+        def write(done: Fold) -> None:
+            path = paths[done.target.name, done.copy]
+            if path not in listed:
                 save_fold(done, path, table.origin(done))
                 table.add(done, path)
 
-        with progress(what, steps_of(targets, settings, self.count, self.at_once)) as advance:
-            samples = sample_chains(
+        def keep(done: Fold) -> None:
+            exact.keep(done)
+            write(done)
+
+        kept = exact.kept(targets, self.count)
+        if kept:
+            note(f"{what}: going on, {len(kept)} of {len(paths)} samples are there already")
+        for done in kept.values():
+            write(done)  # the stop may have come before its structure or its row
+        samples = self._draw(chains, settings, what, kept, keep)
+        table.arrange(paths.values())
+        return samples
+
+    def _draw(
+        self,
+        chains: Sequence[Chain],
+        settings: SamplingConfig,
+        what: str,
+        kept: Mapping[tuple[str, int], Fold],
+        on_fold: Callable[[Fold], None],
+    ) -> Samples:
+        targets = [Target.of(chain) for chain in chains]
+        with progress(what, steps_of(targets, settings, self.count, self.at_once, kept)) as advance:
+            return sample_chains(
                 self.model,
                 chains,
                 settings,
@@ -138,12 +173,10 @@ class Sampler:
                 seed=self.seed,
                 device=self.device,
                 at_once=self.at_once,
+                kept=kept,
                 on_step=trimming(advance),
-                on_fold=keep,
+                on_fold=on_fold,
             )
-        if table is not None:
-            table.arrange(paths.values())
-        return samples
 
 
 def judge_samples(
@@ -151,11 +184,11 @@ def judge_samples(
 ) -> None:
     """Sample the chains, and again with shuffled sequences, and put both beside the floors."""
     out = results.out
-    own = sampler.sample(bench.chains, settings, out, "sampling")
+    own = sampler.sample(bench.chains, settings, "sampling")
     others: Samples | None = None
     if with_shuffled and settings.guidance != 0 and reads_sequence(sampler.model):
         mixed = [shuffled(chain, sampler.seed) for chain in bench.chains]
-        others = sampler.sample(mixed, settings, out and out / "shuffled", f"sampling, {SHUFFLED}")
+        others = sampler.sample(mixed, settings, f"sampling, {SHUFFLED}", "shuffled")
     with progress("scoring", sampler.count * (1 if others is None else 2)) as advance:
         judgement = bench.judge(own.traces, None if others is None else others.traces, advance)
     report = judgement.report
@@ -196,7 +229,7 @@ def judge_settings(
     out = results.out
     for number, setting in enumerate(settings, start=1):
         what = f"{setting.name} ({number}/{len(settings)})"
-        samples = sampler.sample(bench.chains, setting.config, out and out / setting.stem, what)
+        samples = sampler.sample(bench.chains, setting.config, what, setting.stem)
         swept.append(Swept(setting, bench.judge(samples.traces), samples.seconds))
         results.rows("sweep.csv", [each.to_row() for each in swept])
         results.rows("scores.csv", [row for each in swept for row in _chain_rows(each, swept[0])])

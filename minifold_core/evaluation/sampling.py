@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -55,18 +55,18 @@ def sample_chains(
     seed: int = 0,
     device: torch.device | str = "cpu",
     at_once: int | None = None,
+    kept: Mapping[tuple[str, int], Fold] = MappingProxyType({}),
     on_step: Callable[[int], None] = lambda steps: None,
     on_fold: Callable[[Fold], None] = lambda done: None,
 ) -> Samples:
     """Sample every chain ``count`` times; ``on_fold`` gets each sample as soon as it is there.
 
+    Those that are ``kept`` from an earlier call, by name and copy number, are taken as they are.
+
     A sample's noise is decided by seed, chain and copy number, whatever the model: models that
     are sampled with one seed start from the same noise. See :func:`~minifold_core.folding.fold`.
     """
-    traces: dict[str, list[Tensor]] = defaultdict(list)
-    backbones: dict[str, list[Tensor]] = defaultdict(list)
-    plddt: dict[str, list[Tensor]] = defaultdict(list)
-    seconds = 0.0
+    folds = dict(kept)
     for done in fold(
         model,
         [Target.of(chain) for chain in chains],
@@ -75,18 +75,27 @@ def sample_chains(
         seed=seed,
         device=device,
         at_once=at_once,
+        skip=kept,
         on_step=on_step,
     ):
         on_fold(done)
-        traces[done.target.name].append(done.coords)
-        if done.backbone is not None:
-            backbones[done.target.name].append(done.backbone)
-        if done.plddt is not None:
-            plddt[done.target.name].append(done.plddt)
-        seconds += done.seconds
+        folds[done.target.name, done.copy] = done
+    copies = range(1, count + 1)
+    ordered = {chain.name: [folds[chain.name, copy] for copy in copies] for chain in chains}
     return Samples(
-        {name: torch.stack(each) for name, each in traces.items()},
-        {name: torch.stack(each) for name, each in backbones.items()},
-        seconds / (len(chains) * count),
-        {name: torch.stack(each) for name, each in plddt.items()},
+        _stacked(ordered, lambda done: done.coords),
+        _stacked(ordered, lambda done: done.backbone),
+        sum(done.seconds for done in folds.values()) / len(folds),
+        _stacked(ordered, lambda done: done.plddt),
     )
+
+
+def _stacked(
+    folds: Mapping[str, Sequence[Fold]], part: Callable[[Fold], Tensor | None]
+) -> dict[str, Tensor]:
+    """A part of all samples of each chain; empty if the model does not give it."""
+    found = {
+        name: [value for done in own if (value := part(done)) is not None]
+        for name, own in folds.items()
+    }
+    return {name: torch.stack(values) for name, values in found.items() if values}
