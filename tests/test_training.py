@@ -6,8 +6,12 @@ import csv
 import json
 import math
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -19,7 +23,8 @@ from minifold_core.console import note
 from minifold_core.data.dataset import open_dataset
 from minifold_core.errors import MinifoldError, ProtectedError
 from minifold_core.interfaces import Loss
-from minifold_core.recipe import load_recipe
+from minifold_core.recipe import Recipe, load_recipe
+from minifold_core.training import run as run_module
 from minifold_core.training import stepper as stepper_module
 from minifold_core.training.options import Options
 from minifold_core.training.order import Order, batches
@@ -342,6 +347,49 @@ def test_a_run_directory_in_use_is_protected(tmp_path: Path) -> None:
     Run.create(tmp_path / "run", recipe, {})
     with pytest.raises(ProtectedError, match="exists and is not empty"):
         Run.create(tmp_path / "run", recipe, {})
+
+
+def test_trainings_that_start_together_have_a_directory_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None sees that of another before it makes its own: whoever comes second takes the next."""
+    recipe, together = load_recipe("v13", "nano"), Barrier(4)
+    look = run_module._is_taken
+
+    def look_together(directory: Path) -> bool:
+        found = look(directory)
+        with suppress(BrokenBarrierError):
+            together.wait(0.5)
+        return found
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Stopped:
+            return cls(2026, 1, 1)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_module, "datetime", Stopped)
+    monkeypatch.setattr(run_module, "_is_taken", look_together)
+    with ThreadPoolExecutor(4) as several:
+        made = list(several.map(lambda seed: Run.create(None, recipe, {"seed": seed}), range(4)))
+    stem = "v13-nano-20260101-000000"
+    numbered = {stem, *(f"{stem}-{number}" for number in (2, 3, 4))}
+    assert {run.directory.name for run in made} == numbered
+    for seed, run in enumerate(made):
+        assert json.loads((run.directory / "environment.json").read_text())["seed"] == seed
+    together.reset()
+    with ThreadPoolExecutor(4) as several:  # with a name of their own, or an empty directory
+        (tmp_path / "mine").mkdir()
+        outcomes = list(several.map(lambda _: refused(tmp_path / "mine", recipe), range(4)))
+    assert sorted(outcomes) == [False, True, True, True]
+
+
+def refused(directory: Path, recipe: Recipe) -> bool:
+    try:
+        Run.create(directory, recipe, {})
+    except ProtectedError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("unconditional", [0.0, 1.0])

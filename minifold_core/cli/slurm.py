@@ -76,7 +76,7 @@ def _training(version: str, options: list[str]) -> tuple[Path, list[str]]:
         typer's usage error: an option is unknown or out of range.
     """
     from minifold_core.training.keep import Keep
-    from minifold_core.training.run import default_directory
+    from minifold_core.training.run import default_directories
 
     given = _parsed(version, options)
     recipe = read_inputs(*(given[name] for name in INPUTS)).recipe
@@ -85,7 +85,7 @@ def _training(version: str, options: list[str]) -> tuple[Path, list[str]]:
     words = ["minifold", "train", version, *options]
     if given["run_dir"] is not None:
         return given["run_dir"], words
-    directory = default_directory(recipe)
+    directory = next(place for place in default_directories(recipe) if not place.exists())
     return directory, [*words, "--run-dir", str(directory)]
 
 

@@ -111,15 +111,14 @@ def train(
     from minifold_core.training.board import check_installed
     from minifold_core.training.keep import Keep
     from minifold_core.training.options import Options
-    from minifold_core.training.run import Run, default_directory, refuse_if_taken
+    from minifold_core.training.run import Run, refuse_if_taken
     from minifold_core.training.state import carry_moments, state_beside
     from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.initial import begin
 
-    directory = run_dir or default_directory(recipe)
-    if first_process():
-        refuse_if_taken(directory)
+    if run_dir and first_process():
+        refuse_if_taken(run_dir)
     Keep.parse(keep)
     if tensorboard:
         check_installed()
@@ -168,11 +167,13 @@ def train(
     moves = migration.moves if migration and carry_optimizer else {}
 
     def enter(trainer: Trainer) -> Run:
-        run = Run(directory)
+        directory = ""
         if trainer.group.leads:
-            run = Run.create(directory, recipe, environment)
-        if start.migrations and trainer.group.leads:
-            run.write_migration(start.migrations[-1])
+            made = Run.create(run_dir, recipe, environment)
+            directory = str(made.directory)
+            if start.migrations:
+                made.write_migration(start.migrations[-1])
+        run = Run(Path(trainer.group.first_word(directory)))
         if moves and init_from:
             carried = carry_moments(state_beside(init_from), trainer.stepper, moves)
             note(f"optimizer: moments of {carried} tensors carried over")

@@ -7,8 +7,10 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -20,6 +22,7 @@ from minifold_core.errors import MinifoldError, ProtectedError, RequestError
 from minifold_core.files import atomic
 from minifold_core.recipe import Recipe
 from minifold_core.results import finite
+from minifold_core.runs import RECIPE
 from minifold_core.version import __version__
 
 UNFINISHED = (".*.[0-9]*.tmp", ".tmp??????")
@@ -63,20 +66,28 @@ class Run:
         return self.directory / f"{version}-e{number}.safetensors"
 
     @classmethod
-    def create(cls, directory: str | Path, recipe: Recipe, environment: dict[str, Any]) -> Run:
+    def create(
+        cls, directory: str | Path | None, recipe: Recipe, environment: dict[str, Any]
+    ) -> Run:
         """Make the directory and write ``recipe.toml`` and ``environment.json``.
+
+        Of trainings that start together, each has a directory of its own.
+
+        Args:
+            directory: of the run; None: the first of :func:`default_directories` that is free.
+            recipe: of the model.
+            environment: what is recorded beside machine and command; JSON values.
 
         Raises:
             ProtectedError: the directory exists and is not empty.
             MinifoldError: it cannot be written.
         """
+        if directory is None:
+            directory = next(filter(_claim, default_directories(recipe)))
+        elif not _claim(Path(directory)):
+            raise _taken(Path(directory))
         directory = Path(directory)
-        refuse_if_taken(directory)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unusable(directory, error) from None
-        with atomic(directory / "recipe.toml") as path:
+        with atomic(directory / RECIPE) as path:
             path.write_text(tomli_w.dumps(recipe.to_tables()), encoding="utf-8")
         with atomic(directory / "environment.json") as path:
             path.write_text(json.dumps(_surroundings() | environment, indent=2) + "\n")
@@ -167,16 +178,37 @@ def refuse_if_taken(directory: Path) -> None:
         ProtectedError: it exists and is not an empty directory.
         MinifoldError: it cannot be looked into.
     """
+    if _is_taken(directory):
+        raise _taken(directory)
+
+
+def _is_taken(directory: Path) -> bool:
     try:
-        taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+        return directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
     except OSError as error:
         raise _unusable(directory, error) from None
-    if taken:
-        run = Run(directory)
-        way = f", or go on with: {run.go_on}" if run.state.is_file() else ""
-        raise ProtectedError(
-            f"run directory {directory} exists and is not empty; choose another --run-dir{way}"
-        )
+
+
+def _claim(directory: Path) -> bool:
+    """Make a directory, or take an empty one; False if it is another's already."""
+    if _is_taken(directory):
+        return False
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / RECIPE).touch(exist_ok=False)  # of several that try, one can make this file
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unusable(directory, error) from None
+    return True
+
+
+def _taken(directory: Path) -> ProtectedError:
+    run = Run(directory)
+    way = f", or go on with: {run.go_on}" if run.state.is_file() else ""
+    return ProtectedError(
+        f"run directory {directory} exists and is not empty; choose another --run-dir{way}"
+    )
 
 
 def _unusable(directory: Path, error: OSError) -> MinifoldError:
@@ -197,14 +229,11 @@ def _step_of(line: str) -> int:
         return 0
 
 
-def default_directory(recipe: Recipe) -> Path:
-    """``runs/ID-SIZE-TIME``, with a number if that is taken."""
+def default_directories(recipe: Recipe) -> Iterator[Path]:
+    """``runs/ID-SIZE-TIME`` and, for when that is taken, the same with a number from 2 on."""
     stem = Path("runs") / f"{recipe.id}-{recipe.size}-{datetime.now():%Y%m%d-%H%M%S}"
-    candidate, number = stem, 1
-    while candidate.exists():
-        number += 1
-        candidate = stem.with_name(f"{stem.name}-{number}")
-    return candidate
+    yield stem
+    yield from (stem.with_name(f"{stem.name}-{number}") for number in count(2))
 
 
 def _surroundings() -> dict[str, Any]:
