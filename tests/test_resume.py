@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 from zlib import crc32
 
 import pytest
@@ -27,6 +28,11 @@ from training_helpers import CPU, fit, trainer
 
 TRAIN = ["train", "v13", "--size", "nano", "--max-steps", "7", "--with", "pair_stack=axial"]
 SMALL = ["--set", "training.batch_size=2", "--set", "denoiser.layers=1"]
+
+OVERSHOOTING = [
+    *("train", "v8", "--size", "nano", "--set", "training.learning_rate=0.02"),
+    *("--set", "training.ema_decay=0", "--set", "training.schedule.warmup_epochs=0"),
+]
 
 
 def call(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -219,6 +225,38 @@ def test_resume_wants_the_same_data_and_says_when_nothing_is_left(
     assert command(["resume", str(unbroken)]) == 0
     assert "nothing is left to do" in capsys.readouterr().err
     assert crc32((unbroken / "last.safetensors").read_bytes()) == before
+
+
+@pytest.fixture(scope="module")
+def overshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs of four steps; the second epoch is worse than the first."""
+    run = tmp_path_factory.mktemp("overshot") / "run"
+    assert command([*OVERSHOOTING, "--max-steps", "8", "--run-dir", str(run)]) == 0
+    return run
+
+
+def test_moments_come_from_the_run_of_the_weights_alone_and_their_step_is_told(
+    overshot: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begin = ["train", "v8", "--size", "nano", "--max-steps", "1", "--carry-optimizer"]
+    assert command([*begin, "--init-from", str(overshot), "--run-dir", str(tmp_path / "on")]) == 0
+    assert "carried over, of step 8; best.safetensors is of step 4\n" in capsys.readouterr().err
+    own = ["--init-from", str(overshot / "last.safetensors"), "--run-dir", str(tmp_path / "last")]
+    assert command([*begin, *own]) == 0
+    assert "tensors carried over\n" in capsys.readouterr().err
+
+    (other := tmp_path / "other").mkdir()
+    copyfile(overshot / "state.safetensors", other / "state.safetensors")
+    copyfile(tmp_path / "on" / "best.safetensors", other / "best.safetensors")
+    assert command([*begin, "--init-from", str(other), "--dry-run"]) == 3
+    assert "is not the state of the run that wrote" in capsys.readouterr().err
+    monkeypatch.chdir(overshot)  # whose state says nothing of weights that have a name
+    named = ["train", "v13", "--size", "nano", "--init-from", "v13:nano", "--carry-optimizer"]
+    assert command([*named, "--dry-run"]) == 2
+    assert "nano.safetensors has no state.safetensors beside it" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -20,7 +20,8 @@ from minifold_core.cli.platform import (
 from minifold_core.console import first_process, note
 
 if TYPE_CHECKING:
-    from minifold_core.weights.initial import Start
+    from minifold_core.training.trainer import Trainer
+    from minifold_core.weights.initial import Migration, Start
 
 
 WorkersOption = Annotated[int, typer.Option(min=0, help="Processes that read the data ahead.")]
@@ -48,7 +49,8 @@ def train(
     carry_optimizer: Annotated[
         bool,
         typer.Option(
-            "--carry-optimizer", help="With --init-from RUN: also its optimizer's moments."
+            "--carry-optimizer",
+            help="With --init-from: also the moments of its run's optimizer.",
         ),
     ] = False,
     encoder_from: Annotated[
@@ -112,8 +114,6 @@ def train(
     from minifold_core.training.keep import Keep
     from minifold_core.training.options import Options
     from minifold_core.training.run import Run, refuse_if_taken
-    from minifold_core.training.state import carry_moments, state_beside
-    from minifold_core.training.trainer import Trainer
     from minifold_core.weights.digest import file_sha256
     from minifold_core.weights.initial import begin
 
@@ -164,8 +164,6 @@ def train(
         environment["embeddings"] = options.embeddings
         environment["embeddings_sha256"] = options.embeddings_digest
 
-    moves = migration.moves if migration and carry_optimizer else {}
-
     def enter(trainer: Trainer) -> Run:
         directory = ""
         if trainer.group.leads:
@@ -174,13 +172,26 @@ def train(
             if start.migrations:
                 made.write_migration(start.migrations[-1])
         run = Run(Path(trainer.group.first_word(directory)))
-        if moves and init_from:
-            carried = carry_moments(state_beside(init_from), trainer.stepper, moves)
-            note(f"optimizer: moments of {carried} tensors carried over")
+        if migration and carry_optimizer:
+            _carry_optimizer(migration, trainer)
         trainer.start(run)
         return run
 
     train_model(model, dataset, options, enter, profile)
+
+
+def _carry_optimizer(migration: Migration, trainer: Trainer) -> None:
+    """Take the moments of the run that the weights come from, and say if they are of another step.
+
+    Best weights are often older than the state, which is of the last step.
+    """
+    from minifold_core.training.state import carry_moments
+
+    file = migration.file
+    count, step = carry_moments(file, trainer.stepper, migration.moves)
+    before = file.header.step if file.header else step
+    apart = "" if step == before else f", of step {step}; {file.path.name} is of step {before}"
+    note(f"optimizer: moments of {count} tensors carried over{apart}")
 
 
 def _say_where_from(start: Start) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from minifold_core.data.dataset import PackedDataset
     from minifold_core.data.embeddings import EmbeddingFile
     from minifold_core.recipe import Recipe
+    from minifold_core.weights.file import WeightsFile
     from minifold_core.weights.initial import Migration
     from minifold_core.weights.io import SlotWeights
 
@@ -91,7 +92,8 @@ def read_start(
         RequestError: options do not go together, or weights cannot be read.
         ProtectedError: weights do not fit.
     """
-    from minifold_core.training.state import state_beside
+    from minifold_core.training.state import check_state_beside
+    from minifold_core.weights.file import open_weights
     from minifold_core.weights.header import RANDOM
 
     for option, given in {
@@ -100,10 +102,11 @@ def read_start(
     }.items():
         if given and init_from is None:
             raise RequestError(f"{option} goes with --init-from: give that, or leave it out")
-    if carry_optimizer and init_from:
-        state_beside(init_from)
+    file = open_weights(init_from) if init_from else None
+    if carry_optimizer and file:
+        check_state_beside(file)
     encoder = None if encoder_from is None else _encoder(recipe, encoder_from)
-    migration = _plan(recipe, init_from, allow_mismatch, encoder_from) if init_from else None
+    migration = _plan(recipe, file, allow_mismatch, encoder_from) if file else None
     if migration and encoder == RANDOM and "encoder" in migration.plan.carried:
         raise RequestError("--init-from carries the encoder over; leave --encoder-from random out")
     return encoder, migration
@@ -162,7 +165,7 @@ def _encoder(recipe: Recipe, encoder_from: str) -> SlotWeights | Literal["random
 
 
 def _plan(
-    recipe: Recipe, init_from: Path, allow_mismatch: bool, encoder_from: str | None
+    recipe: Recipe, file: WeightsFile, allow_mismatch: bool, encoder_from: str | None
 ) -> Migration:
     """Plan what carries over from a file, show it, and read its tensors.
 
@@ -171,14 +174,12 @@ def _plan(
     """
     from rich.console import Console
 
-    from minifold_core.weights.file import open_weights
     from minifold_core.weights.header import RANDOM
     from minifold_core.weights.initial import Migration
     from minifold_core.weights.plan import plan_migration
     from minifold_core.weights.report import Report
     from minifold_core.weights.structure import Structure
 
-    file = open_weights(init_from)
     file.check_hash()
     source, target = Structure.of_file(file), Structure.of_recipe(recipe)
     if source.size and source.size != recipe.size:

@@ -17,10 +17,12 @@ from torch import Tensor
 from minifold_core.data.dataset import DEMO
 from minifold_core.errors import ProtectedError, RequestError
 from minifold_core.files import atomic
+from minifold_core.recipe import recipe_from_tables
 from minifold_core.runs import RECIPE, STATE_KEY, STATE_SCHEMA, read_run
 from minifold_core.training.run import Run
 from minifold_core.training.stepper import Stepper
 from minifold_core.weights import digest
+from minifold_core.weights.file import WeightsFile
 from minifold_core.weights.layout import read_layout
 
 
@@ -136,33 +138,64 @@ def instead_of_resuming(directory: Path) -> str:
     )
 
 
-def state_beside(weights: Path) -> Path:
-    """The state of the run that weights belong to: their directory, or the one they lie in.
+def check_state_beside(weights: WeightsFile) -> None:
+    """Make sure that the state of the run that wrote a weights file lies beside it.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is none, or it is damaged or of a newer schema.
+        ProtectedError: it is the state of another run.
     """
-    state = Run(weights if weights.is_dir() else weights.parent).state
-    if not state.is_file():
-        raise RequestError(f"{weights} has no {state.name} beside it: no optimizer to carry over")
-    return state
+    _body_beside(weights)
 
 
-def carry_moments(path: Path, stepper: Stepper, moves: Mapping[str, str]) -> int:
+def carry_moments(
+    weights: WeightsFile, stepper: Stepper, moves: Mapping[str, str]
+) -> tuple[int, int]:
     """Give parameters what the optimizer of another run knew of those that they came from.
 
     Args:
-        path: that run's state.
+        weights: that run's; its state lies beside them.
         stepper: of the new model.
         moves: names of tensors here to their names there.
 
     Returns:
-        How many parameters got it.
+        How many parameters got it, and the step of that run at which it was known.
+
+    Raises:
+        RequestError, ProtectedError: see :func:`check_state_beside`.
     """
-    _body(path)
-    stored = _moments(load_file(path))
+    step: int = _body_beside(weights)["progress"]["step"]
+    stored = _moments(load_file(_state_of(weights)))
     found = {target: stored[source] for target, source in moves.items() if source in stored}
-    return _give_moments(stepper, found)
+    return _give_moments(stepper, found), step
+
+
+def _state_of(weights: WeightsFile) -> Path:
+    return Run(weights.path.parent).state
+
+
+def _body_beside(weights: WeightsFile) -> dict[str, Any]:
+    """The body of the state of the run that wrote the weights; see :func:`check_state_beside`."""
+    path, header = _state_of(weights), weights.header
+    if not path.is_file():
+        raise RequestError(
+            f"{weights.path} has no {path.name} beside it: no optimizer to carry over"
+        )
+    body = _body(path)
+    options = body["about"]["options"]
+    written = {"data_digest": options["data_digest"], **options["origin"]}
+    recipe = recipe_from_tables(body["about"]["recipe"], str(path)).to_tables()
+    if (
+        header is None
+        or header.step > body["progress"]["step"]
+        or any(getattr(header, name) != value for name, value in written.items())
+        or header.read_recipe(str(weights.path)).to_tables() != recipe
+    ):
+        raise ProtectedError(
+            f"{path} is not the state of the run that wrote {weights.path}: no optimizer to carry "
+            "over"
+        )
+    return body
 
 
 def _resumable(path: Path) -> dict[str, Any]:
