@@ -82,6 +82,11 @@ def pack(
             f"{report.cropped} chains were cropped to at most {max_length} residues: a fragment is "
             "not a fold; judge no model by them"
         )
+    if report.renamed:
+        note(
+            f"{report.renamed} chains are named by their directories too, for their files share "
+            "their names"
+        )
     if as_json:
         result = {
             "path": str(out),
@@ -89,6 +94,7 @@ def pack(
             "splits": dict(report.splits),
             "split_from": report.split_from,
             "cropped": report.cropped,
+            "renamed": report.renamed,
             "rejected": report.reasons,
             "rejected_list": [vars(rejection) for rejection in report.rejected],
         }

@@ -13,6 +13,7 @@ from minifold_core.console import progress
 from minifold_core.data.files import find_inputs
 from minifold_core.data.leakage import training_relatives
 from minifold_core.data.limits import CROPPED, Limits
+from minifold_core.data.naming import Found, tell_apart
 from minifold_core.data.packwriter import write_pack
 from minifold_core.data.reading import count_entries, make_jobs, run_jobs
 from minifold_core.data.records import REASONS, SPLITS, Chain, Rejection
@@ -33,6 +34,7 @@ class PackReport:
         splits: chains per split.
         split_from: how each chain got its split, in words.
         cropped: how many chains are fragments.
+        renamed: how many have the names of directories in theirs, for files that share a name.
         rejected: everything left out, in input order.
     """
 
@@ -41,6 +43,7 @@ class PackReport:
     splits: Mapping[str, int]
     split_from: str
     cropped: int
+    renamed: int
     rejected: Sequence[Rejection]
 
     @property
@@ -97,7 +100,8 @@ def pack(
     tables = {source: splits or find_splits(source) for _, source in found}
     named = {path: read_splits(path) for path in dict.fromkeys(tables.values()) if path}
 
-    chains, rejected = _gather(found, limits, workers)
+    gathered, rejected = _gather(found, limits, workers)
+    chains = tell_apart(gathered)
     table = {source: named[path] if path else None for source, path in tables.items()}
     kept = _assign_splits(chains, table, validation, rejected)
     if drop_relatives:
@@ -110,6 +114,7 @@ def pack(
         splits=_count(SPLITS, (chain.split for chain in kept)),
         split_from=_origin(tables.values(), validation),
         cropped=sum(CROPPED in chain.provenance for chain in kept),
+        renamed=sum(one.chain.name != one.original for one in chains),
         rejected=rejected,
     )
     summary = {
@@ -135,41 +140,48 @@ def in_words(reasons: Mapping[str, int]) -> str:
 
 
 def _gather(
-    found: Sequence[tuple[Path, Path]], limits: Limits, workers: int
-) -> tuple[list[tuple[Path, Chain]], list[Rejection]]:
-    """Every admitted chain with its input, first of its name; and what is left out."""
-    chains: dict[str, tuple[Path, Chain]] = {}
+    inputs: Sequence[tuple[Path, Path]], limits: Limits, workers: int
+) -> tuple[list[Found], list[Rejection]]:
+    """Every admitted chain, the first of those that exclude each other; and what is left out."""
+    found: list[Found] = []
+    of_name: dict[str, list[Found]] = {}
     rejected: list[Rejection] = []
     with (
-        progress("reading", count_entries(found)) as advance,
-        closing(run_jobs(make_jobs(found, limits), workers)) as results,
+        progress("reading", count_entries(inputs)) as advance,
+        closing(run_jobs(make_jobs(inputs, limits), workers)) as results,
     ):
         for job, read in results:
-            for item in read:
+            for place, item in read:
                 if isinstance(item, Rejection):
                     rejected.append(item)
-                elif item.name in chains:
-                    first = chains[item.name][1].provenance
-                    why = f"in {item.provenance}; kept the one in {first}"
+                    continue
+                one = Found(job.source, place, item, item.name)
+                before = of_name.setdefault(item.name, [])
+                if first := next((other for other in before if other.excludes(one)), None):
+                    why = f"in {place}; kept the one in {first.place}"
                     rejected.append(Rejection(item.name, "duplicate_name", why))
                 else:
-                    chains[item.name] = (job.source, item)
+                    before.append(one)
+                    found.append(one)
             advance(job.entries)
-    return list(chains.values()), rejected
+    return found, rejected
 
 
 def _assign_splits(
-    chains: Sequence[tuple[Path, Chain]],
+    found: Sequence[Found],
     tables: Mapping[Path, Mapping[str, str] | None],
     validation: float,
     rejected: list[Rejection],
 ) -> list[Chain]:
     """The chains with their splits; one that its table does not name joins ``rejected``."""
-    hashed = hash_splits([c for source, c in chains if tables[source] is None], validation)
+    hashed = hash_splits([one.chain for one in found if tables[one.source] is None], validation)
     kept = []
-    for source, chain in chains:
-        table = tables[source]
-        split = hashed[chain.name] if table is None else split_of(chain, table)
+    for one in found:
+        chain, table = one.chain, tables[one.source]
+        if table is None:
+            split: str | None = hashed[chain.name]
+        else:
+            split = split_of(chain.name, table) or split_of(one.original, table)
         if split is None:
             rejected.append(Rejection(chain.name, "not_in_splits", "not named in the splits file"))
         else:

@@ -24,6 +24,8 @@ from minifold_core.errors import MinifoldError, RequestError
 
 T = TypeVar("T")
 Read = list[Chain | Rejection]
+Placed = list[tuple[str, Chain | Rejection]]
+"""What was read, with its file; in a chain set, file and line."""
 FILES_PER_JOB = 8
 LINES_PER_JOB = 64
 JOBS_AHEAD = 4
@@ -38,12 +40,12 @@ class Job:
     Attributes:
         source: what they came from; see :func:`minifold_core.data.files.find_inputs`.
         entries: how many.
-        read: gives their chains and rejections.
+        read: gives their chains and rejections, with their places.
     """
 
     source: Path
     entries: int
-    read: Callable[[], Read]
+    read: Callable[[], Placed]
 
 
 def count_entries(found: Sequence[tuple[Path, Path]]) -> int:
@@ -68,11 +70,11 @@ def make_jobs(found: Sequence[tuple[Path, Path]], limits: Limits) -> Iterator[Jo
         files.append(path)
         ends = i + 1 == len(found) or found[i + 1][1] != source
         if ends or len(files) == FILES_PER_JOB:
-            yield Job(source, len(files), partial(read_files, tuple(files), limits))
+            yield Job(source, len(files), partial(_placed_files, tuple(files), limits))
             files.clear()
 
 
-def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Read], None, None]:
+def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Placed], None, None]:
     """Each job with what it read, in order, on ``workers`` processes (1: in this one).
 
     Raises:
@@ -83,7 +85,7 @@ def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Read], N
         return
     ignore_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(workers, initializer=ignore_interrupts)  # Ctrl-C is ours to handle
-    waiting: deque[tuple[Job, Future[Read]]] = deque()
+    waiting: deque[tuple[Job, Future[Placed]]] = deque()
     try:
         for job in jobs:
             waiting.append((job, pool.submit(job.read)))
@@ -117,17 +119,21 @@ def read_files(paths: Iterable[Path], limits: Limits) -> Read:
     return read
 
 
-def read_lines(path: Path, first: int, lines: Iterable[bytes], limits: Limits) -> Read:
+def read_lines(path: Path, first: int, lines: Iterable[bytes], limits: Limits) -> Placed:
     """The admitted chains of consecutive lines of a chain set, ``first`` being 1-based."""
-    read: Read = []
+    read: Placed = []
     for number, line in enumerate(lines, first):
-        place = f"{path.name}:{number}"
+        provenance, place = f"{path.name}:{number}", f"{path}:{number}"
         try:
-            read.append(limits.admit(read_record(line, place)))
+            read.append((place, limits.admit(read_record(line, provenance))))
         except RequestError as error:
-            why = str(error).removeprefix(f"{place}: ")
-            read.append(Rejection(f"{path}:{number}", "unreadable", why))
+            why = str(error).removeprefix(f"{provenance}: ")
+            read.append((place, Rejection(place, "unreadable", why)))
     return read
+
+
+def _placed_files(paths: Iterable[Path], limits: Limits) -> Placed:
+    return [(str(path), read) for path in paths for read in read_files([path], limits)]
 
 
 def _line_jobs(path: Path, limits: Limits) -> Iterator[Job]:
@@ -138,8 +144,9 @@ def _line_jobs(path: Path, limits: Limits) -> Iterator[Job]:
                 yield Job(path, len(lines), partial(read_lines, path, first, lines, limits))
                 first += len(lines)
     except BROKEN_STREAM as error:
-        broken = Rejection(f"{path}:{first}", "unreadable", f"the file breaks off ({error})")
-        yield Job(path, 0, partial(list, [broken]))
+        place = f"{path}:{first}"
+        broken = Rejection(place, "unreadable", f"the file breaks off ({error})")
+        yield Job(path, 0, partial(list, [(place, broken)]))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

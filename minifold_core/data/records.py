@@ -17,7 +17,7 @@ REASONS = {
     "too_short": "fewer residues with a Cα than --min-length",
     "too_long": "more residues than --max-length",
     "not_in_splits": "the splits file names neither the chain nor its entry",
-    "duplicate_name": "a chain of the same name came first",
+    "duplicate_name": "the same chain came first, or one of its name in one directory or chain set",
     "related": "a training chain with a relative that is held out (--drop-relatives)",
 }
 """Every reason for which something is left out of a pack, in words."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from minifold_core.data.files import format_of, stem_of
-from minifold_core.data.records import SPLITS, Chain
+from minifold_core.data.records import SPLITS, Chain, entry_of
 from minifold_core.errors import RequestError, did_you_mean
 
 
@@ -51,9 +51,9 @@ def read_splits(path: Path) -> dict[str, str]:
     return table
 
 
-def split_of(chain: Chain, table: Mapping[str, str]) -> str | None:
-    """The split that a table gives to the chain or else to its whole entry, or None."""
-    return table.get(chain.name) or table.get(chain.entry)
+def split_of(name: str, table: Mapping[str, str]) -> str | None:
+    """The split that a table gives to the chain of that name, or else to its whole entry."""
+    return table.get(name) or table.get(entry_of(name))
 
 
 def hash_splits(chains: Sequence[Chain], validation: float) -> dict[str, str]:

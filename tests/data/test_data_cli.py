@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_structures import make_chain, pdb_text
 from typer.testing import CliRunner, Result
 
 from minifold_core.cli import data as commands
-from minifold_core.data.dataset import DEMO_PATH
+from minifold_core.data.dataset import DEMO_PATH, PackedDataset
 from minifold_core.data.limits import Limits
 from minifold_core.data.packing import VALIDATION, NothingToPack, pack
 from minifold_core.errors import ProtectedError, RequestError
@@ -52,6 +53,44 @@ def test_json_alone_is_on_stdout(structures: Path, tmp_path: Path) -> None:
     assert info["chains_with_sidechains"] == 4  # one of the five is of glycine and has none
     assert info["cath_classes"] == {"without label": 5}
     assert info["sources"] == ["entries"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As programs write that predict each target into a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    two = [*make_chain(30), *make_chain(30, chain="B", residue="LEU")]
+    for name, atoms in {
+        "tt/t1/ranked_0.pdb": two,
+        "tt/t2/ranked_0.pdb": make_chain(31, residue="GLY"),
+        "tt/t3/ranked_0.pdb": make_chain(30),
+        "tt/t3/ranked_1.pdb": make_chain(32, residue="SER"),
+        "other/t3/ranked_1.pdb": make_chain(33, residue="VAL"),
+        "tt/single.pdb": make_chain(34, residue="PHE"),
+    }.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(pdb_text(atoms))
+    result = run("pack", "tt", "other", "--out", "all.safetensors", "--list-rejected")
+    assert result.exit_code == 0
+    assert (
+        "ranked_0.A: duplicate_name: in tt/t3/ranked_0.pdb; kept the one in tt/t1/ranked_0.pdb"
+    ) in result.stdout
+    assert "5 chains are named by their directories too" in result.stderr
+    packed = PackedDataset.open(Path("all.safetensors"))
+    assert dict(zip(packed.names, packed.lengths.tolist(), strict=True)) == {
+        "single.A": 34,
+        "t1_ranked_0.A": 30,
+        "t1_ranked_0.B": 30,
+        "t2_ranked_0.A": 31,
+        "tt_t3_ranked_1.A": 32,
+        "other_t3_ranked_1.A": 33,
+    }
+
+    # A splits file may know them by either name.
+    Path("tt.tsv").write_text("name\tsplit\nranked_0\ttrain\nt2_ranked_0.A\tvalidation\n")
+    result = run("pack", "tt", "--out", "split.safetensors", "--json")
+    assert json.loads(result.stdout)["splits"] == {"train": 2, "validation": 1, "test": 0}
 
 
 def test_cropping_is_told(structures: Path, tmp_path: Path) -> None:
