@@ -18,12 +18,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fault_helpers import assert_same_run
 from minifold_core.cli.main import run as command
 from minifold_core.errors import MinifoldError, RequestError
+from minifold_core.runs import read_run
 from minifold_core.training import trainer as trainer_module
 from minifold_core.training.options import Options
 from minifold_core.training.run import Run
 from minifold_core.training.state import load_state
+from minifold_core.weights.header import read_header
 from training_helpers import CPU, fit, trainer
 
 TRAIN = ["train", "v13", "--size", "nano", "--max-steps", "7", "--with", "pair_stack=axial"]
@@ -233,6 +236,31 @@ def overshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("overshot") / "run"
     assert command([*OVERSHOOTING, "--max-steps", "8", "--run-dir", str(run)]) == 0
     return run
+
+
+def test_an_epoch_that_was_left_has_the_best_weights_until_it_goes_on(
+    overshot: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def best(*arguments: str) -> tuple[int, int]:
+        """Epoch and step of the best weights, which are those of the best row."""
+        assert command([*arguments]) == 0
+        record, header = read_run(run), read_header(run / "best.safetensors")
+        (row,) = (row for row in record.rows if row["epoch"] == header.epoch)
+        assert (header.epoch, header.metrics["val/total_fixed"]) == pytest.approx(
+            record.best, rel=1e-5
+        )
+        assert row["step"] == header.step
+        return header.epoch, header.step
+
+    assert best(*OVERSHOOTING, "--max-steps", "2", "--run-dir", str(run)) == (1, 2)
+    assert best("resume", str(run), "--max-steps", "5") == (2, 5)
+    assert best("resume", str(run)) == (2, 5)  # nothing is left to do, nothing changes
+    assert read_header(run / "best-before.safetensors").step == 4
+    assert best("resume", str(run), "--max-steps", "8") == (1, 4)
+    assert_same_run(overshot, run)
+    assert not (run / "best-before.safetensors").exists()
 
 
 def test_moments_come_from_the_run_of_the_weights_alone_and_their_step_is_told(

@@ -52,6 +52,11 @@ class Run:
         return self.directory / "best.safetensors"
 
     @property
+    def best_before(self) -> Path:
+        """What ``best`` was before an epoch that training ended in the middle of took its place."""
+        return self.directory / "best-before.safetensors"
+
+    @property
     def last(self) -> Path:
         """The EMA weights of the last step."""
         return self.directory / "last.safetensors"
@@ -138,9 +143,19 @@ class Run:
         except OSError as error:
             raise MinifoldError(f"{path} cannot be written: {error.strerror}") from None
 
+    def keep_best(self) -> None:
+        """Keep the best weights as :attr:`best_before`; :meth:`rewind` gives them back.
+
+        Raises:
+            MinifoldError: they cannot be moved.
+        """
+        if self.best.is_file():
+            _move(self.best, self.best_before)
+
     def rewind(self, step: int, epoch: int) -> dict[int, float]:
         """Forget what was logged after ``step`` and from ``epoch`` on, which will come again.
 
+        Best weights of the epoch that was left are forgotten too: those before come back.
         Halves of files that a kill left, and lines of ``steps.jsonl`` that a crash made
         unreadable, go too.
 
@@ -165,6 +180,8 @@ class Run:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             with atomic(log) as path:
                 path.write_text("".join(line for line in lines if 0 < _step_of(line) <= step))
+        if self.best_before.is_file():
+            _move(self.best_before, self.best)
         for pattern in UNFINISHED:
             for left in self.directory.glob(pattern):
                 left.unlink(missing_ok=True)
@@ -215,6 +232,13 @@ def _unusable(directory: Path, error: OSError) -> MinifoldError:
     return MinifoldError(
         f"run directory {directory} cannot be used: {error.strerror}; choose another --run-dir"
     )
+
+
+def _move(path: Path, place: Path) -> None:
+    try:
+        path.replace(place)
+    except OSError as error:
+        raise MinifoldError(f"{path} cannot be moved to {place}: {error.strerror}") from None
 
 
 def _score(row: dict[str, str]) -> float:

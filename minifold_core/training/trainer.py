@@ -179,14 +179,17 @@ class Trainer:
         # Without a finite loss in the whole epoch there is no score, and no best.
         score = row.get("val/total_fixed", row.get("train/total_fixed", inf))
         better = score < (inf if now.best is None else now.best)
+        whole = now.position >= self.order.steps_per_epoch
         self.scores[now.epoch] = score
         if self.group.leads:
             run.add_epoch(row)
             self.board.add(now.step, row, "epoch/")
             if time.monotonic() - self.drawn > DRAW_EVERY:
                 self._draw(run)
-            self._save_epoch(run, row, better)
-        if better:  # once it is written: after a full disk the resumed run writes it
+            self._save_epoch(run, row, better, whole)
+        # Once it is written: after a full disk the resumed run writes it. An epoch that is not
+        # whole has the best weights until training goes on, which judges it anew at its end.
+        if better and whole:
             now.best, now.best_epoch = score, now.epoch
         # Ramps at their end: what the best is chosen by, so that the printed figures agree with it.
         validation = f" · val {score:.3f}" if "val/total_fixed" in row else ""
@@ -195,7 +198,7 @@ class Trainer:
             f"{row.get('train/total_fixed', nan):.3f}{validation} · "
             f"{steps / max(seconds, 1e-9):.2f} steps/s{' · new best' if better else ''}"
         )
-        if now.position >= self.order.steps_per_epoch:
+        if whole:
             now.epoch, now.position, now.means = now.epoch + 1, 0, {}
         self._save_state(run)
 
@@ -289,14 +292,17 @@ class Trainer:
         options = asdict(self.options) | {"device": str(self.options.device)}
         return {"recipe": self.model.recipe.to_tables(), "options": options}
 
-    def _save_epoch(self, run: Run, row: dict[str, float], better: bool) -> None:
+    def _save_epoch(self, run: Run, row: dict[str, float], better: bool, whole: bool) -> None:
         epoch, version = self.progress.epoch, self.model.recipe.id
         kept = self.keep.epochs(self.scores.items())
+        if better and not whole and self.progress.best is not None:
+            run.keep_best()
         wanted = [run.last, *[run.best] * better, *[run.epoch(version, epoch)] * (epoch in kept)]
         for path in wanted:
             self._save_weights(path, epoch, row)
-        for old in self.scores.keys() - kept:
-            run.epoch(version, old).unlink(missing_ok=True)
+        if whole:
+            for old in self.scores.keys() - kept:
+                run.epoch(version, old).unlink(missing_ok=True)
 
     def _save_weights(self, path: Path, epoch: int, row: dict[str, float]) -> None:
         recipe = self.model.recipe
