@@ -3,7 +3,7 @@
 #
 # CHAINS are chains as CATH 4.2 has them (chain_set.jsonl.gz beside chain_set_splits.json). It calls
 # minifold, so activate the environment first. On one of two busy CPU cores it takes an hour and
-# a half. Called again, it goes on where it stopped.
+# three quarters. Called again, it goes on where it stopped.
 set -eu
 [ $# -eq 2 ] || { echo "usage: scripts/reproduce_v15_nano.sh CHAINS OUT" >&2; exit 2; }
 chains=$1 out=$2

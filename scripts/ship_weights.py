@@ -2,8 +2,8 @@
 
     python scripts/ship_weights.py RUN
 
-They are then what ``init_from`` starts from, and ``ID:SIZE`` to every command. Evaluate them, and
-record them with ``record_weights.py``.
+They are then what ``init_from`` starts from, and ``ID:SIZE`` to every command, if registry.toml has
+their hash or none. Evaluate them, and record them with ``record_weights.py``.
 """
 
 from __future__ import annotations

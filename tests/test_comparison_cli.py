@@ -243,7 +243,7 @@ def test_what_cannot_be_written_or_used_is_said_before_measuring(
     assert done.returncode == 0
     assert "nothing is measured, so --data, --count is not used" in done.stderr
     done = minifold("compare", *sides, "--no-cost", "--split", "train", COLUMNS="200")
-    assert "a side that was trained on them may remember them" in done.stdout
+    assert "weights that were trained on them may remember them" in done.stdout
 
 
 def test_results_are_printed_even_if_no_page_can_be_made(

@@ -91,7 +91,7 @@ def test_a_loss_that_returns_one_number_is_told_what_is_needed(
     done = minifold("train", "v13", "--set", "losses.lump.weight=1", *few, PYTHONPATH=path)
     assert done.returncode == 1
     assert (
-        "loss 'lump' of plugin blame (blame-plugin 1.0) returns [] for 4 proteins; one value per "
+        "loss 'lump' of plugin blame (blame-plugin 1.0) returns [] for 1 proteins; one value per "
         "protein, [B], is needed (minifold plugins check loss/lump)" in done.stderr
     )
 

@@ -34,7 +34,7 @@ SMALL = ["--set", "training.batch_size=2", "--set", "denoiser.layers=1"]
 
 OVERSHOOTING = [
     *("train", "v8", "--size", "nano", "--set", "training.learning_rate=0.02"),
-    *("--set", "training.ema_decay=0", "--set", "training.schedule.warmup_epochs=0"),
+    *("--set", "training.ema_decay=0", "--set", "training.schedule.warmup_epochs=0", "--seed", "2"),
 ]
 
 
