@@ -164,13 +164,14 @@ def test_a_bound_that_decides_is_not_printed_as_0() -> None:
 def test_what_narrows_the_figures_is_said() -> None:
     scores = np.random.default_rng(0).beta(2, 5, size=(8, 1))
     sides = [synthetic(label, scores) for label in ("a", "b", "c")]
-    late = replace(sides[2].trained[0], file="best.safetensors", epoch=7, data_digest="other")
+    made = {"file": "best.safetensors", "epoch": 7, "data_digest": "other", "continued": True}
+    late = replace(sides[2].trained[0], **made)
     sides[2] = replace(sides[2], trained=(late,))
     rows = paired_rows(*sides[:2], SAME)
     told = " ".join(notes_of(sides, rows, CHAINS, "validation", "other"))
     for words in (
         "compared with the first, a, and not with each other",
-        "of different epochs: a 1; b 1; c 7",
+        "of different epochs: a 1; b 1; c 7; c began from other weights, whose epochs come on top.",
         "Of c, best.safetensors is measured: chosen by validation loss, which flatters",
         "one of 1, those by noise level included",
         "more where it is over fewer than 20 chains",

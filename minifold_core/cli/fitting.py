@@ -32,8 +32,8 @@ def announce(model: FoldModel, dataset: PackedDataset, options: Options) -> None
         name = recipe.slots["denoiser"].spec.name
         note(
             f"warning: denoiser '{name}' is not equivariant by construction, at high noise at "
-            "least, and sees every chain in the pose of its file; --set "
-            "training.random_rotations=true turns them"
+            "least, and with training.random_rotations off it sees every chain in the pose of its "
+            "file (v11 to v14 were made so)"
         )
 
 

@@ -37,7 +37,11 @@ def notes_of(
     epochs = {label: [each.epoch for each in own] for label, own in trained.items()}
     if len({epoch for own in epochs.values() for epoch in own}) > 1:
         each = "; ".join(f"{label} {', '.join(map(str, own))}" for label, own in epochs.items())
-        yield f"The weights are of different epochs: {each}."
+        on = [label for label, own in trained.items() if any(each.continued for each in own)]
+        more = (
+            f"; {' and '.join(on)} began from other weights, whose epochs come on top" if on else ""
+        )
+        yield f"The weights are of different epochs: {each}{more}."
     data = {each.data_digest for side in sides for each in side.trained}
     if len(data - {""}) > 1:
         yield "The sides were trained on different data."

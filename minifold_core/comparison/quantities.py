@@ -42,6 +42,7 @@ class Trained:
         data_digest: of the training data; empty if it is not known.
         descent: SHA-256 of all that the weights come from; see
             :func:`~minifold_core.weights.seen.descent`.
+        continued: whether it began from weights of another training, whose epochs do not count.
     """
 
     name: str
@@ -52,13 +53,15 @@ class Trained:
     epoch: int
     data_digest: str
     descent: tuple[str, ...] = ()
+    continued: bool = False
 
     @classmethod
     def of(cls, name: str, weights: Path, header: Header, seed: int | None = None) -> Trained:
         """What a weights file says of its training."""
         sha256 = file_sha256(weights)
         made = (header.step, header.epoch, header.data_digest)
-        return cls(name, weights.name, sha256, seed, *made, descent(sha256, header))
+        earlier = descent(sha256, header), bool(header.migrations)
+        return cls(name, weights.name, sha256, seed, *made, *earlier)
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
