@@ -119,7 +119,6 @@ def _weights(side: Facts) -> str:
     told = []
     for training in side.trainings:
         words = [f"epoch {training.epoch}"] if training.epoch else []
-        words += ["after other weights"] if training.continued else []
         words += [f"seed {training.seed}"] if training.seed is not None else []
         words += [training.data] if training.data else []
         told.append(", ".join(words) if training.weights else "none yet")

@@ -22,7 +22,6 @@ class Training:
         name: the run or file, as the user wrote it.
         weights: the weights that stand for it; empty for a run that has none yet.
         epoch: of these weights, as their header says; None if it is not known.
-        continued: whether it began from weights of another training, whose epochs do not count.
         seed: of the run, if it is known.
         data: the training data, by name.
         best: best epoch and its total, ramps at their end, in the run's table.
@@ -32,7 +31,6 @@ class Training:
     name: str
     weights: str
     epoch: int | None
-    continued: bool
     seed: int | None
     data: str
     best: dict[str, Any] | None
@@ -104,7 +102,6 @@ def _training(member: Member) -> Training:
         name=member.name,
         weights=str(member.weights or ""),
         epoch=header.epoch if header else None,
-        continued=bool(header and header.migrations),
         seed=member.seed,
         data=header.data if header else "",
         best={"epoch": best[0], "total": best[1]} if best else None,
