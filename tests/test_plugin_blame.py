@@ -90,10 +90,9 @@ def test_a_loss_that_returns_one_number_is_told_what_is_needed(
     few = ("--size", "nano", "--max-steps", 1, "--run-dir", tmp_path / "run")
     done = minifold("train", "v13", "--set", "losses.lump.weight=1", *few, PYTHONPATH=path)
     assert done.returncode == 1
-    assert (
-        "loss 'lump' of plugin blame (blame-plugin 1.0) returns [] for 1 proteins; one value per "
-        "protein, [B], is needed (minifold plugins check loss/lump)" in done.stderr
-    )
+    assert "loss 'lump' of plugin blame (blame-plugin 1.0) returns [] for " in done.stderr
+    needed = "; one value per protein, [B], is needed (minifold plugins check loss/lump)"
+    assert needed in done.stderr
 
 
 def test_weights_name_the_package_without_which_they_cannot_be_read(
